@@ -1,0 +1,26 @@
+// The only header that knows OpenMP. Without the component s4::openmp every loop runs on the calling thread.
+#pragma once
+
+#include <s4/core/scalar.hpp>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+namespace s4::inline S4_ABI {
+
+/// Runs `body(index)` for index = 0 … count−1, on all threads when compiled with OpenMP and not already inside a
+/// parallel region. Iterations must not touch each other's data, must not throw, and get their own scratch.
+template <class Body>
+void parallel_for(Index count, const Body& body) {
+#if defined(_OPENMP)
+    if (count > 1 && omp_in_parallel() == 0) {
+#pragma omp parallel for schedule(dynamic)
+        for (Index index = 0; index < count; ++index) body(index);
+        return;
+    }
+#endif
+    for (Index index = 0; index < count; ++index) body(index);
+}
+
+}  // namespace s4::inline S4_ABI

@@ -1,0 +1,72 @@
+// Scalars, sizes and the two numeric questions every other header asks.
+#pragma once
+
+#include <s4/core/config.hpp>
+
+#include <bit>
+#include <complex>
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <numbers>
+
+namespace s4::inline S4_ABI {
+
+using Index = Eigen::Index;
+
+/// A size known only at run time.
+inline constexpr int Dynamic = Eigen::Dynamic;
+
+/// The real numbers a layer computes with.
+template <class T>
+concept RealScalar = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, long double>;
+
+/// Sizes fixed at compile time: N states (N/2 stored conjugate pairs) and H channels; Dynamic where unknown.
+/// Static and run-time sizes are one class: only the storage differs.
+template <int StateSize = Dynamic, int Channels = Dynamic>
+struct Shape {
+    static_assert(StateSize == Dynamic || (StateSize > 0 && StateSize % 2 == 0),
+                  "s4::Shape: the state size N is even: half of each conjugate pair is stored");
+    static_assert(Channels == Dynamic || Channels > 0, "s4::Shape: at least one channel");
+    static constexpr int state_size = StateSize;
+    static constexpr int pairs = StateSize == Dynamic ? Dynamic : StateSize / 2;
+    static constexpr int channels = Channels;
+};
+
+namespace detail {
+
+/// Whether `value` is neither infinite nor NaN, read from its bits: right under -ffast-math too.
+template <RealScalar Scalar>
+[[nodiscard]] inline bool is_finite(Scalar value) noexcept {
+    if constexpr (std::same_as<Scalar, float>) {
+        return (std::bit_cast<std::uint32_t>(value) & 0x7f80'0000U) != 0x7f80'0000U;
+    } else {
+        // A long double beyond the range of double counts as infinite: no system of this library is that large.
+        constexpr std::uint64_t exponent = 0x7ff0'0000'0000'0000ULL;
+        return (std::bit_cast<std::uint64_t>(static_cast<double>(value)) & exponent) != exponent;
+    }
+}
+
+template <RealScalar Scalar>
+[[nodiscard]] inline bool is_finite(const std::complex<Scalar>& value) noexcept {
+    return is_finite(value.real()) && is_finite(value.imag());
+}
+
+/// Whether every entry of an Eigen matrix, real or complex, is finite. O(size).
+template <class Derived>
+[[nodiscard]] bool all_finite(const Eigen::DenseBase<Derived>& matrix) noexcept {
+    for (Index column = 0; column < matrix.cols(); ++column)
+        for (Index row = 0; row < matrix.rows(); ++row)
+            if (!is_finite(matrix.derived().coeff(row, column))) return false;
+    return true;
+}
+
+/// Product without the detour that std::complex takes for infinities.
+template <RealScalar Scalar>
+[[nodiscard]] constexpr std::complex<Scalar> multiply(const std::complex<Scalar>& a,
+                                                      const std::complex<Scalar>& b) noexcept {
+    return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+}
+
+}  // namespace detail
+}  // namespace s4::inline S4_ABI
