@@ -1,0 +1,32 @@
+// e^z − 1 and (e^z − 1)/z of a complex number, right through z = 0.
+#pragma once
+
+#include <s4/core/scalar.hpp>
+
+#include <cmath>
+#include <complex>
+
+namespace s4::inline S4_ABI::detail {
+
+/// e^z − 1 to a few roundings of its modulus: the half angle replaces 1 − cos, which loses all digits near 0.
+template <RealScalar Real>
+[[nodiscard]] inline std::complex<Real> expm1(std::complex<Real> z) noexcept {
+    const Real half_sine = std::sin(z.imag() / 2);
+    const Real real = std::expm1(z.real()) * std::cos(z.imag()) - 2 * half_sine * half_sine;
+    return {real, std::exp(z.real()) * std::sin(z.imag())};
+}
+
+/// (e^z − 1)/z, which is 1 at z = 0, to a few roundings: Taylor's series below |z| = 0.1, where a division would
+/// amplify what the numerator lost.
+template <RealScalar Real>
+[[nodiscard]] inline std::complex<Real> expm1_over(std::complex<Real> z) noexcept {
+    constexpr Real radius = static_cast<Real>(0.1L);
+    if (std::abs(z.real()) + std::abs(z.imag()) >= radius) return expm1(z) / z;
+    // 0.1^terms/(terms + 1)! is below half a rounding of each type.
+    constexpr int terms = std::same_as<Real, float> ? 6 : std::same_as<Real, double> ? 11 : 14;
+    std::complex<Real> sum{1, 0};
+    for (int k = terms; k >= 2; --k) sum = Real{1} + multiply(sum, z) / static_cast<Real>(k);
+    return sum;
+}
+
+}  // namespace s4::inline S4_ABI::detail

@@ -1,0 +1,90 @@
+// The dense form of every rule: whole matrices A and B. The only header here that needs Eigen's solvers.
+#pragma once
+
+#include <s4/core/error.hpp>
+#include <s4/discretize/bilinear.hpp>
+#include <s4/discretize/dirac.hpp>
+#include <s4/discretize/euler.hpp>
+#include <s4/discretize/generalised_bilinear.hpp>
+#include <s4/discretize/zero_order_hold.hpp>
+
+#include <Eigen/LU>
+#include <unsupported/Eigen/MatrixFunctions>
+
+#include <limits>
+#include <type_traits>
+
+namespace s4::inline S4_ABI {
+
+/// One time step x_l = A_bar x_{l−1} + B_bar u_l: A_bar [N × N], B_bar [N].
+template <RealScalar Real>
+struct DenseStep {
+    Eigen::Matrix<Real, Dynamic, Dynamic> A_bar;
+    Eigen::Matrix<Real, Dynamic, 1> B_bar;
+};
+
+namespace detail {
+
+template <RealScalar Real>
+DenseStep<Real> dense_step(const WeightedRule auto& rule, const Eigen::Matrix<Real, Dynamic, Dynamic>& A,
+                           const Eigen::Matrix<Real, Dynamic, 1>& B, Real dt) {
+    using Matrix = Eigen::Matrix<Real, Dynamic, Dynamic>;
+    const Index N = A.rows();
+    DenseStep<Real> step{dt * A, dt * B};
+    if (const auto weight = static_cast<Real>(rule.weight()); weight > 0 && N > 0) {
+        const Matrix left = Matrix::Identity(N, N) - weight * dt * A;
+        const Eigen::PartialPivLU<Matrix> lu(left);
+        const Real reciprocal_condition = lu.rcond();
+        require(is_finite(reciprocal_condition) && reciprocal_condition > std::numeric_limits<Real>::epsilon(),
+                "discretize ", rule.name, ": the matrix I - w dt A is singular at w = ", weight, ", dt = ", dt);
+        step.A_bar = lu.solve(step.A_bar).eval();
+        step.B_bar = lu.solve(step.B_bar).eval();
+    }
+    step.A_bar.diagonal().array() += Real{1};  // (I − w dt A)⁻¹(I + (1−w) dt A) = I + (I − w dt A)⁻¹ dt A
+    return step;
+}
+
+/// The exponential of [[A, B], [0, 0]]·dt holds both results, whether A is singular or not. (Van Loan 1978)
+template <RealScalar Real>
+DenseStep<Real> dense_step(const ZeroOrderHold&, const Eigen::Matrix<Real, Dynamic, Dynamic>& A,
+                           const Eigen::Matrix<Real, Dynamic, 1>& B, Real dt) {
+    using Matrix = Eigen::Matrix<Real, Dynamic, Dynamic>;
+    const Index N = A.rows();
+    Matrix block = Matrix::Zero(N + 1, N + 1);
+    block.topLeftCorner(N, N) = dt * A;
+    block.topRightCorner(N, 1) = dt * B;
+    const Matrix exponential = block.exp();
+    return {exponential.topLeftCorner(N, N), exponential.topRightCorner(N, 1)};
+}
+
+template <RealScalar Real>
+DenseStep<Real> dense_step(const Dirac&, const Eigen::Matrix<Real, Dynamic, Dynamic>& A,
+                           const Eigen::Matrix<Real, Dynamic, 1>& B, Real dt) {
+    const Eigen::Matrix<Real, Dynamic, Dynamic> scaled = dt * A;
+    return {scaled.exp(), B};
+}
+
+}  // namespace detail
+
+/// The time step of x' = A x + B u, A [N × N], B [N], at step size `dt`, by any rule. O(N³). Error unless A is square,
+/// B has its size, everything is finite, dt > 0 and the rule's I − w dt A can be inverted.
+template <DiscretizationRule Rule, class MatrixA, class VectorB>
+requires RealScalar<typename MatrixA::Scalar>
+[[nodiscard]] DenseStep<typename MatrixA::Scalar> discretize(const Rule& rule, const Eigen::MatrixBase<MatrixA>& A,
+                                                             const Eigen::MatrixBase<VectorB>& B,
+                                                             std::type_identity_t<typename MatrixA::Scalar> dt) {
+    using Real = typename MatrixA::Scalar;
+    detail::require(A.rows() == A.cols(), "discretize ", rule.name, ": A must be square, found ", A.rows(), " x ",
+                    A.cols());
+    detail::require(B.rows() == A.rows() && B.cols() == 1, "discretize ", rule.name, ": B must be ", A.rows(),
+                    " x 1 like A, found ", B.rows(), " x ", B.cols());
+    detail::require(detail::is_finite(dt) && dt > 0, "discretize ", rule.name,
+                    ": dt must be finite and above 0, found ", dt);
+    const Eigen::Matrix<Real, Dynamic, Dynamic> A_values = A;
+    const Eigen::Matrix<Real, Dynamic, 1> B_values = B;
+    detail::require(detail::all_finite(A_values), "discretize ", rule.name, ": an entry of A is not finite");
+    detail::require(detail::all_finite(B_values), "discretize ", rule.name, ": an entry of B is not finite");
+    return detail::dense_step<Real>(rule, A_values, B_values, dt);
+}
+
+}  // namespace s4::inline S4_ABI

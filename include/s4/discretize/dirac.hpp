@@ -1,0 +1,19 @@
+// The impulse rule: each sample is an impulse.
+#pragma once
+
+#include <s4/discretize/complex_exponential.hpp>
+#include <s4/discretize/rule.hpp>
+
+namespace s4::inline S4_ABI {
+
+/// A_bar = e^(dt λ), B_bar = B, not scaled by dt. For inputs that are events rather than samples of a curve.
+struct Dirac {
+    static constexpr std::string_view name = "dirac";
+
+    template <RealScalar Real>
+    [[nodiscard]] DiagonalStep<Real> diagonal(std::complex<Real> lambda, Real dt) const noexcept {
+        return {detail::expm1(dt * lambda), Real{1}};
+    }
+};
+
+}  // namespace s4::inline S4_ABI

@@ -1,0 +1,47 @@
+// The kernel of a dense system: products of powers of a matrix with two vectors, in two tables (baby and giant steps).
+#pragma once
+
+#include <s4/core/sequence.hpp>
+
+#include <algorithm>
+#include <span>
+
+namespace s4::inline S4_ABI {
+
+/// kernel[l] = C Ā^l B̄ for l < kernel.size(), with A_bar [N × N], B_bar [N], C [N], all in double: rows C Ā^{iT} times
+/// columns Ā^j B̄ with T = 64. O(N² (T + L/T) + N L); allocates. (LSSL paper, section 3.1)
+template <RealScalar Scalar>
+void krylov(const Eigen::MatrixXd& A_bar, const Eigen::VectorXd& B_bar, const Eigen::RowVectorXd& C,
+            std::span<Scalar> kernel) {
+    const Index length = std::ssize(kernel);
+    if (length == 0) return;
+    const Index states = A_bar.rows();
+    const Index block = std::min<Index>(64, length);
+    const Index blocks = (length + block - 1) / block;
+
+    Eigen::MatrixXd columns(states, block);
+    columns.col(0) = B_bar;
+    for (Index j = 1; j < block; ++j) columns.col(j).noalias() = A_bar * columns.col(j - 1);
+    Eigen::MatrixXd power = A_bar;  // Ā^T by repeated squaring; T is a power of two unless there is one block
+    if (blocks > 1) {
+        Eigen::MatrixXd square(states, states);
+        for (Index exponent = 1; exponent < block; exponent *= 2) {
+            square.noalias() = power * power;
+            power.swap(square);
+        }
+    }
+    Eigen::RowVectorXd row = C;
+    Eigen::RowVectorXd next(states);
+    Eigen::RowVectorXd values(block);
+    for (Index i = 0; i < blocks; ++i) {
+        values.noalias() = row * columns;
+        const Index count = std::min(block, length - i * block);
+        for (Index j = 0; j < count; ++j) kernel[static_cast<std::size_t>(i * block + j)] = static_cast<Scalar>(values[j]);
+        if (i + 1 < blocks) {
+            next.noalias() = row * power;
+            row.swap(next);
+        }
+    }
+}
+
+}  // namespace s4::inline S4_ABI

@@ -1,0 +1,216 @@
+// Step and scan of a diagonal system: O(N) a sample, SIMD lanes over channels.
+#pragma once
+
+#include <s4/discretize/zero_order_hold.hpp>
+#include <s4/parameters/diagonal.hpp>
+#include <s4/recurrence/recurrence.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <complex>
+
+namespace s4::inline S4_ABI {
+
+namespace detail {
+
+/// Rounds Ā − 1 to Scalar so that |Ā| stays ≤ 1: half of all roundings of a very slow mode would make it grow.
+/// (RELIABILITY 1.4: checked in double after the rounding.)
+template <RealScalar Scalar>
+[[nodiscard]] std::complex<Scalar> round_stable(std::complex<double> a_minus_one) noexcept {
+    std::complex<Scalar> rounded(a_minus_one);
+    const auto growth = [&] {
+        const std::complex<long double> wide(rounded);
+        return 2 * wide.real() + std::norm(wide);  // |Ā|² − 1
+    };
+    if (2 * a_minus_one.real() + std::norm(a_minus_one) > 0) return rounded;  // unstable in double already
+    for (Scalar nudge = std::numeric_limits<Scalar>::epsilon(); growth() > 0 && nudge < 1; nudge *= 2)
+        rounded.real(rounded.real() - nudge * std::max(std::abs(rounded), std::numeric_limits<Scalar>::min()));
+    return rounded;
+}
+
+}  // namespace detail
+
+/// The state is kept divided by B̄ (s_n = x_n / B̄_n), so that a step reads 6 and writes 2 numbers per pair:
+/// s ← s + (Ā − 1) s + u and y = 2 Re(C B̄ s) + D u. The difference form keeps the digits of slow modes.
+template <RealScalar S, class Rule, class Shape>
+class Recurrence<Diagonal<S, Rule, Shape>> {
+    using L = Lanes<S>;
+    static constexpr Index width = L::count;
+    static constexpr int state_table =
+        detail::lane_table_size<S>(Shape::channels, Shape::pairs == Dynamic ? Dynamic : 2 * Shape::pairs);
+    static constexpr int coefficient_table = state_table == Dynamic ? Dynamic : 2 * state_table;
+    static constexpr int scale_table = state_table == Dynamic ? Dynamic : state_table / 2;
+
+public:
+    using Ssm = Diagonal<S, Rule, Shape>;
+    using Scalar = S;
+    using Parameters = typename Ssm::Parameters;
+    /// x [H × N/2] in the coordinates of the parameters.
+    using StateMatrix = typename Parameters::ComplexTable;
+
+    /// s of every channel; zero at first.
+    class State {
+    public:
+        void reset() noexcept { s_.set_zero(); }
+
+    private:
+        friend class Recurrence;
+        explicit State(Index size) : s_{size} {}
+        Storage<Scalar, state_table> s_;  // [lane block][n][re, im][lane]
+    };
+
+    /// O(H N). Error on bad parameters, and where the rule makes a mode grow (|Ā| > 1, explicit Euler).
+    explicit Recurrence(const Parameters& parameters)
+        : channels_{checked(parameters).channels()}, pairs_{parameters.A_real.cols()},
+          coefficients_{lane_blocks<Scalar>(channels_) * pairs_ * 4 * width},
+          feed_through_{lane_blocks<Scalar>(channels_) * width}, scale_re_{coefficients_.size() / 4},
+          scale_im_{coefficients_.size() / 4} {
+        for (Index h = 0; h < channels_; ++h) set_channel(h, Ssm::system(parameters, h));
+    }
+
+    [[nodiscard]] Index channels() const noexcept { return channels_; }
+    [[nodiscard]] State make_state() const { return State{lane_blocks<Scalar>(channels_) * pairs_ * 2 * width}; }
+
+    void step(State& state, const Scalar* u, Scalar* y) const noexcept { scan(state, 1, u, 0, y, 0); }
+
+    void scan(State& state, Index length, const Scalar* u, Index u_stride, Scalar* y, Index y_stride) const noexcept {
+        run<detail::Flow::full>(state, length, u, u_stride, y, y_stride);
+    }
+    void advance(State& state, Index length, const Scalar* u, Index u_stride) const noexcept {
+        run<detail::Flow::state_only>(state, length, u, u_stride, nullptr, 0);
+    }
+    void add_free_response(State& state, Index length, Scalar* y, Index y_stride) const noexcept {
+        run<detail::Flow::free>(state, length, nullptr, 0, y, y_stride);
+    }
+
+    template <class Derived>
+    void read(const State& state, Eigen::MatrixBase<Derived>& x) const noexcept {
+        for (Index h = 0; h < channels_; ++h)
+            for (Index n = 0; n < pairs_; ++n) {
+                const Scalar* s = state.s_.data() + at(h, n, 2);
+                x(h, n) = detail::multiply(scale(h, n), std::complex<Scalar>{s[0], s[width]});
+            }
+    }
+    template <class Derived>
+    void write(State& state, const Eigen::MatrixBase<Derived>& x) const noexcept {
+        for (Index h = 0; h < channels_; ++h)
+            for (Index n = 0; n < pairs_; ++n) {
+                Scalar* s = state.s_.data() + at(h, n, 2);
+                const std::complex<Scalar> value =
+                    static_cast<std::complex<Scalar>>(std::complex<double>(x(h, n)) / std::complex<double>(scale(h, n)));
+                s[0] = value.real();
+                s[width] = value.imag();
+            }
+    }
+
+private:
+    static const Parameters& checked(const Parameters& parameters) {
+        Ssm::validate(parameters);
+        return parameters;
+    }
+
+    // Position of (channel, n) in a table of `fields` numbers a pair: [lane block][n][field][lane].
+    [[nodiscard]] Index at(Index h, Index n, Index fields) const noexcept {
+        return ((h / width * pairs_ + n) * fields) * width + h % width;
+    }
+    [[nodiscard]] std::complex<Scalar> scale(Index h, Index n) const noexcept {
+        return {scale_re_.data()[at(h, n, 1)], scale_im_.data()[at(h, n, 1)]};
+    }
+
+    void set_channel(Index h, const DiagonalSystem& system) {
+        double largest = std::numeric_limits<double>::min() * 0x1p+100;
+        for (Index n = 0; n < pairs_; ++n)
+            largest = std::max(largest, std::abs(discretize(Rule{}, system.lambda[n], system.dt[n]).b * system.B[n]));
+        for (Index n = 0; n < pairs_; ++n) {
+            const auto step = discretize(Rule{}, system.lambda[n], system.dt[n]);
+            const double growth = 2 * step.a_minus_one.real() + std::norm(step.a_minus_one);
+            detail::require(growth <= 1e-12, Ssm::name, ": the rule makes state ", n, " of channel ", h,
+                            " grow: |A_bar|^2 - 1 = ", growth, ", dt = ", system.dt[n]);
+            const std::complex<Scalar> a = detail::round_stable<Scalar>(step.a_minus_one);
+            // A mode that the input cannot reach keeps a tiny scale instead of none, so that a state written into it
+            // still sounds; what leaks into it from the input is below 1e-20 of the others.
+            std::complex<double> b = step.b * system.B[n];
+            if (std::abs(b) < 1e-20 * largest) b = 1e-20 * largest;
+            const std::complex<double> c = 2.0 * (system.C[n] * b);
+            Scalar* to = coefficients_.data() + at(h, n, 4);
+            to[0] = a.real();
+            to[width] = a.imag();
+            to[2 * width] = static_cast<Scalar>(c.real());
+            to[3 * width] = static_cast<Scalar>(-c.imag());
+            scale_re_.data()[at(h, n, 1)] = static_cast<Scalar>(b.real());
+            scale_im_.data()[at(h, n, 1)] = static_cast<Scalar>(b.imag());
+        }
+        feed_through_.data()[h] = static_cast<Scalar>(system.D);
+    }
+
+    template <detail::Flow flow>
+    void run(State& state, Index length, const Scalar* u, Index u_stride, Scalar* y, Index y_stride) const noexcept {
+        S4_ASSERT(state.s_.size() == coefficients_.size() / 2, "Recurrence: the state belongs to another system");
+        detail::for_each_lane_block<Scalar>(channels_, [&](Index block, Index first, Index active) {
+            Scalar* s = state.s_.data() + block * pairs_ * 2 * width;
+            const Scalar* coefficients = coefficients_.data() + block * pairs_ * 4 * width;
+            const L D = L::load(feed_through_.data() + first);
+            const auto input = [&](Index t) { return u == nullptr ? nullptr : u + first + t * u_stride; };
+            const auto output = [&](Index t) { return y == nullptr ? nullptr : y + first + t * y_stride; };
+            Index t = 0;
+            for (; t + detail::scan_block <= length; t += detail::scan_block)
+                advance_block<std::size_t{detail::scan_block}, flow>(s, coefficients, D, input(t), u_stride, output(t), y_stride,
+                                                        active);
+            for (; t < length; ++t)
+                advance_block<1, flow>(s, coefficients, D, input(t), u_stride, output(t), y_stride, active);
+        });
+    }
+
+    // `Steps` samples of one lane block: each pair's coefficients and state are loaded once. Even and odd pairs are
+    // summed apart, which halves the chain of dependent additions; one step and several give the same bits.
+    template <std::size_t Steps, detail::Flow flow>
+    void advance_block(Scalar* s, const Scalar* coefficients, L D, const Scalar* u, Index u_stride, Scalar* y,
+                       Index y_stride, Index active) const noexcept {
+        L input[Steps];
+        L even[Steps];
+        L odd[Steps];
+        for (std::size_t t = 0; t < Steps; ++t) {
+            input[t] = flow == detail::Flow::free ? L::zero() : L::load_first(u + static_cast<Index>(t) * u_stride, active);
+            even[t] = flow == detail::Flow::free ? L::load_first(y + static_cast<Index>(t) * y_stride, active) : D * input[t];
+            odd[t] = L::zero();
+        }
+        Index n = 0;
+        for (; n + 1 < pairs_; n += 2) {
+            advance_pair<Steps, flow>(s, coefficients, n, input, even);
+            advance_pair<Steps, flow>(s, coefficients, n + 1, input, odd);
+        }
+        if (n < pairs_) advance_pair<Steps, flow>(s, coefficients, n, input, even);
+        if constexpr (flow != detail::Flow::state_only)
+            for (std::size_t t = 0; t < Steps; ++t) (even[t] + odd[t]).store_first(y + static_cast<Index>(t) * y_stride, active);
+    }
+
+    template <std::size_t Steps, detail::Flow flow>
+    static void advance_pair(Scalar* s, const Scalar* coefficients, Index n, const L (&input)[Steps],
+                             L (&sum)[Steps]) noexcept {
+        const Scalar* c = coefficients + n * 4 * width;
+        Scalar* state = s + n * 2 * width;
+        const L a_re = L::load(c);
+        const L a_im = L::load(c + width);
+        const L c_re = L::load(c + 2 * width);
+        const L c_im = L::load(c + 3 * width);
+        L re = L::load(state);
+        L im = L::load(state + width);
+        for (std::size_t t = 0; t < Steps; ++t) {
+            const L next = re + fma(a_re, re, fnma(a_im, im, input[t]));
+            im = im + fma(a_re, im, a_im * re);
+            re = next;
+            if constexpr (flow != detail::Flow::state_only) sum[t] = fma(c_im, im, fma(c_re, re, sum[t]));
+        }
+        re.store(state);
+        im.store(state + width);
+    }
+
+    Index channels_;
+    Index pairs_;
+    Storage<Scalar, coefficient_table> coefficients_;  // [lane block][n][Re, Im of Ā − 1; Re, −Im of 2 C B̄][lane]
+    Storage<Scalar, detail::lane_table_size<Scalar>(Shape::channels, 1)> feed_through_;  // D
+    Storage<Scalar, scale_table> scale_re_;  // B̄, to read and write states
+    Storage<Scalar, scale_table> scale_im_;
+};
+
+}  // namespace s4::inline S4_ABI
