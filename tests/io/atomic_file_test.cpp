@@ -1,15 +1,13 @@
 // A file appears whole or not at all, whatever goes wrong meanwhile.
 #include "safetensors_bytes.hpp"
-
 #include <s4/io/atomic_file.hpp>
 #include <s4/io/safetensors_writer.hpp>
-#include <tests/support/expect_error.hpp>
 
+#include <csignal>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-
-#include <csignal>
+#include <tests/support/expect_error.hpp>
 
 namespace {
 

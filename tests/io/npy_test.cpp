@@ -1,11 +1,10 @@
 // Files for NumPy, byte by byte.
 #include "safetensors_bytes.hpp"
-
 #include <s4/io/npy.hpp>
-#include <tests/support/expect_error.hpp>
 
 #include <array>
 #include <complex>
+#include <tests/support/expect_error.hpp>
 
 namespace {
 
@@ -22,9 +21,8 @@ TEST(Npy, WritesTheHeaderOfNumPy) {
     const TemporaryFolder folder;
     const std::array<float, 2> data{1.0F, -2.0F};
     s4::write_npy<float>(folder / "x", data, {2});
-    EXPECT_EQ(s4::test::contents(folder / "x"),
-              header("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }") +
-                  std::string("\0\0\x80\x3f\0\0\0\xc0", 8));
+    EXPECT_EQ(s4::test::contents(folder / "x"), header("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }") +
+                                                    std::string("\0\0\x80\x3f\0\0\0\xc0", 8));
 }
 
 TEST(Npy, WritesEveryTypeAndRank) {
@@ -41,13 +39,19 @@ TEST(Npy, WritesEveryTypeAndRank) {
     const std::array<double, 6> real{};
     const std::array<std::complex<float>, 1> single{};
     const std::array<std::complex<double>, 1> twice{};
-    EXPECT_EQ(header_of([&](const auto& path) { s4::write_npy<double>(path, real, {1, 2, 3}); }),
+    EXPECT_EQ(header_of([&](const auto& path) {
+                  s4::write_npy<double>(path, real, {1, 2, 3});
+              }),
               "{'descr': '<f8', 'fortran_order': False, 'shape': (1, 2, 3), }");
-    EXPECT_EQ(header_of([&](const auto& path) { s4::write_npy<double>(path, std::span{real}.first(0), {3, 0}); }),
+    EXPECT_EQ(header_of([&](const auto& path) {
+                  s4::write_npy<double>(path, std::span{real}.first(0), {3, 0});
+              }),
               "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 0), }");
     EXPECT_EQ(header_of([&](const auto& path) { s4::write_npy<std::complex<float>>(path, single, {1}); }),
               "{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }");
-    EXPECT_EQ(header_of([&](const auto& path) { s4::write_npy<std::complex<double>>(path, twice, std::span<const Index>{}); }),
+    EXPECT_EQ(header_of([&](const auto& path) {
+                  s4::write_npy<std::complex<double>>(path, twice, std::span<const Index>{});
+              }),
               "{'descr': '<c16', 'fortran_order': False, 'shape': (), }");
     const std::vector<Index> ones(32, 1);
     EXPECT_THAT(header_of([&](const auto& path) { s4::write_npy<std::complex<double>>(path, twice, ones); }),

@@ -1,10 +1,9 @@
 // The memory and time that a header can cost: large headers of every awkward form, with every allocation counted.
 #include "safetensors_bytes.hpp"
 
-#include <malloc.h>
-
 #include <chrono>
 #include <cstdlib>
+#include <malloc.h>
 #include <new>
 #include <string>
 #include <string_view>
@@ -83,9 +82,8 @@ constexpr double most_memory = 8;
 constexpr double most_memory_for_broken_text = 12;
 
 TEST(SafetensorsMemory, StaysBoundedForManyTensors) {
-    const std::string json = header_of([](std::size_t i) {
-        return '"' + key_of(i) + R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})";
-    });
+    const std::string json = header_of(
+        [](std::size_t i) { return '"' + key_of(i) + R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})"; });
     EXPECT_LT(peak_per_header_byte(json, 0, true), most_memory);
 }
 
@@ -122,8 +120,8 @@ TEST(SafetensorsMemory, StaysBoundedForDeepNesting) {
 
 TEST(SafetensorsMemory, LargeDataIsCopiedOnce) {
     constexpr std::size_t count = 10'000'000;
-    const auto bytes = s4::test::file_bytes(
-        R"({"a":{"dtype":"U8","shape":[10000000],"data_offsets":[0,10000000]}})", count);
+    const auto bytes =
+        s4::test::file_bytes(R"({"a":{"dtype":"U8","shape":[10000000],"data_offsets":[0,10000000]}})", count);
     const auto before = peak_bytes = live_bytes;
     EXPECT_EQ(Safetensors::parse(bytes).bytes("a").size(), count);
     EXPECT_LT(peak_bytes - before, count + 10'000);
@@ -134,7 +132,8 @@ TEST(SafetensorsTime, ReadsTwoHundredThousandTensorsInTwoSeconds) {
     std::string json = "{";
     for (std::size_t i = 0; i < count; ++i)
         json += (i > 0 ? ",\"layer." : "\"layer.") + std::to_string(i) +
-                R"(":{"dtype":"U8","shape":[1,1],"data_offsets":[)" + std::to_string(i) + "," + std::to_string(i + 1) + "]}";
+                R"(":{"dtype":"U8","shape":[1,1],"data_offsets":[)" + std::to_string(i) + "," + std::to_string(i + 1) +
+                "]}";
     const auto bytes = s4::test::file_bytes(json + "}", count);
     const auto start = std::chrono::steady_clock::now();
     const Safetensors file = Safetensors::parse(bytes);

@@ -1,11 +1,10 @@
 // What the reader refuses and what it accepts, by hand-made files; errors say what is wrong and where.
 #include "safetensors_bytes.hpp"
 
-#include <tests/support/expect_error.hpp>
-
 #include <map>
 #include <string>
 #include <string_view>
+#include <tests/support/expect_error.hpp>
 #include <utility>
 #include <vector>
 
@@ -34,8 +33,8 @@ std::string one(std::string_view dtype, std::string_view shape, std::string_view
 void expect_all_refused(const std::vector<BadFile>& files) {
     for (const BadFile& file : files) {
         SCOPED_TRACE(file.json.substr(0, 200));
-        EXPECT_S4_ERROR(static_cast<void>(Safetensors::parse(file_bytes(file.json, file.data_size))), "\"memory\": ",
-                        file.says);
+        EXPECT_S4_ERROR(static_cast<void>(Safetensors::parse(file_bytes(file.json, file.data_size))),
+                        "\"memory\": ", file.says);
     }
 }
 
@@ -87,14 +86,16 @@ TEST(SafetensorsParser, RefusesEntriesOfAnotherForm) {
         {R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"x":1}})", 1, R"(found "x")"},
         {R"({"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1, "expected one dtype, found two"},
         {R"({"a":{"dtype":"U8","shape":[1],"shape":[1],"data_offsets":[0,1]}})", 1, "expected one shape, found two"},
-        {R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"data_offsets":[0,1]}})", 1, "expected one data_offsets"},
+        {R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"data_offsets":[0,1]}})", 1,
+         "expected one data_offsets"},
         {one(R"("F33")", "[1]", "[0,4]"), 4, R"(tensor "a": expected a known dtype (F32, F64, I64, ...), found "F33")"},
         {one(R"("f32")", "[1]", "[0,4]"), 4, R"(found "f32")"},
         {one(R"("")", "[1]", "[0,4]"), 4, R"(found "")"},
         {one("32", "[1]", "[0,4]"), 4, "expected dtype as text, found a number"},
         {one(R"(["F32"])", "[1]", "[0,4]"), 4, "expected dtype as text, found an array"},
         {one(R"({"F32":1})", "[1]", "[0,4]"), 4, "expected dtype as text, found an object"},
-        {one(R"("F32")", "1", "[0,4]"), 4, R"(tensor "a": expected shape as an array of integers from 0, found a number)"},
+        {one(R"("F32")", "1", "[0,4]"), 4,
+         R"(tensor "a": expected shape as an array of integers from 0, found a number)"},
         {one(R"("F32")", "\"1\"", "[0,4]"), 4, "expected shape as an array of integers from 0, found text"},
         {one(R"("F32")", "{}", "[0,4]"), 4, "expected shape as an array of integers from 0, found an object"},
         {one(R"("F32")", "[[1]]", "[0,4]"), 4, "expected shape as an array of integers from 0, found an array"},
@@ -158,7 +159,8 @@ TEST(SafetensorsParser, RefusesSizesThatDisagree) {
         {one(R"("U8")", "[0," + two_to_32 + "," + two_to_32 + "," + two_to_32 + "]", "[0,0]"), 0, "below 2^63 bytes"},
         {one(R"("U8")", rank_33, "[0,1]"), 1, "shape: expected at most 32 sizes"},
         {one(R"("F32")", "[1]", "[4,8]"), 8, R"(tensor "a": expected data from byte 0, found from byte 4 (a hole))"},
-        {one(R"("F32")", "[1]", "[0,4]"), 3, R"(expected 4 bytes of data after the header, found 3 (last tensor: "a"))"},
+        {one(R"("F32")", "[1]", "[0,4]"), 3,
+         R"(expected 4 bytes of data after the header, found 3 (last tensor: "a"))"},
         {one(R"("F32")", "[1]", "[0,4]"), 5, "expected 4 bytes of data after the header, found 5"},
         {"{}", 1, "expected 0 bytes of data after the header, found 1"},
         {"{" + tensor("a", R"("U8")", "[4]", "[0,4]") + "," + tensor("b", R"("U8")", "[4]", "[5,9]") + "}", 9,
@@ -196,8 +198,9 @@ TEST(SafetensorsParser, HidesControlCharactersAndLongNamesInMessages) {
 
 /// A small file with every kind of entry.
 std::vector<std::byte> small_file() {
-    return file_bytes(R"({"__metadata__":{"format":"pt","k":"v\n"},)" + tensor("a", R"("F32")", "[2,1]", "[0,8]") + "," +
-                          tensor("e", R"("I64")", "[0,7]", "[8,8]") + "," + tensor("s", R"("F64")", "[]", "[8,16]") + "}  ",
+    return file_bytes(R"({"__metadata__":{"format":"pt","k":"v\n"},)" + tensor("a", R"("F32")", "[2,1]", "[0,8]") +
+                          "," + tensor("e", R"("I64")", "[0,7]", "[8,8]") + "," +
+                          tensor("s", R"("F64")", "[]", "[8,16]") + "}  ",
                       16);
 }
 
@@ -266,14 +269,15 @@ TEST(SafetensorsParser, NamesComeInTheOrderOfTheData) {
 }
 
 TEST(SafetensorsParser, UnescapesNamesAndMetadata) {
-    const Safetensors file = Safetensors::parse(file_bytes(
-        R"({"__metadata__":{"z":"\"\\\/\b\f\n\r\t\u20ac","a":"\ud83d\ude00"},)" +
-            tensor("\\u0041b", R"("U8")", "[1]", "[0,1]") + "}",
-        1));
+    const Safetensors file =
+        Safetensors::parse(file_bytes(R"({"__metadata__":{"z":"\"\\\/\b\f\n\r\t\u20ac","a":"\ud83d\ude00"},)" +
+                                          tensor("\\u0041b", R"("U8")", "[1]", "[0,1]") + "}",
+                                      1));
     EXPECT_TRUE(file.contains("Ab"));
     EXPECT_EQ(file.metadata("z"), "\"\\/\b\f\n\r\t\xe2\x82\xac");
     EXPECT_EQ(file.metadata("a"), "\xf0\x9f\x98\x80");
-    EXPECT_EQ(file.metadata(), (std::map<std::string, std::string>{{"a", file.metadata("a")}, {"z", file.metadata("z")}}));
+    EXPECT_EQ(file.metadata(),
+              (std::map<std::string, std::string>{{"a", file.metadata("a")}, {"z", file.metadata("z")}}));
     EXPECT_EQ(file.metadata_or("b", "fallback"), "fallback");
     EXPECT_EQ(file.metadata_or("a", "fallback"), file.metadata("a"));
     EXPECT_FALSE(file.contains_metadata("b"));

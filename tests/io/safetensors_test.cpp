@@ -1,11 +1,10 @@
 // Typed access to the tensors of a file, and the golden files.
 #include "safetensors_bytes.hpp"
-
 #include <s4/io/safetensors_writer.hpp>
-#include <tests/support/expect_error.hpp>
 
 #include <cmath>
 #include <limits>
+#include <tests/support/expect_error.hpp>
 
 namespace {
 
@@ -77,7 +76,8 @@ TEST(Safetensors, RefusesWhatIsNotAFile) {
                     "expected a file, found none");
     EXPECT_S4_ERROR(static_cast<void>(Safetensors::read(folder / "")), "expected a file, found something else");
     s4::test::write_text(folder / "short", "1234567");
-    EXPECT_S4_ERROR(static_cast<void>(Safetensors::read(folder / "short")), "short\": expected at least 8 bytes, found 7");
+    EXPECT_S4_ERROR(static_cast<void>(Safetensors::read(folder / "short")),
+                    "short\": expected at least 8 bytes, found 7");
 }
 
 TEST(Safetensors, CopyOutlivesTheOriginal) {
@@ -106,10 +106,12 @@ TEST(Safetensors, MatrixIsRowMajorWhateverTheShape) {
 
 TEST(Safetensors, NamesTheShapesThatDiffer) {
     const auto file = Safetensors::parse(one_tensor<double>("F64", "[2,3]", {1, 2, 3, 4, 5, 6}));
-    EXPECT_S4_ERROR(static_cast<void>(file.matrix<float>("x", 2, 4)), "tensor \"x\": expected [2, 4], found shape [2, 3]");
+    EXPECT_S4_ERROR(static_cast<void>(file.matrix<float>("x", 2, 4)),
+                    "tensor \"x\": expected [2, 4], found shape [2, 3]");
     EXPECT_S4_ERROR(static_cast<void>(file.matrix<float>("x", -2, -3)), "expected [-2, -3], found shape [2, 3]");
     EXPECT_S4_ERROR(static_cast<void>(file.matrix<float>("x", Index{1} << 62, 8)), "found shape [2, 3]");
-    EXPECT_S4_ERROR(static_cast<void>(file.complex<float>("x")), "tensor \"x\": expected a last axis of size 2", "[2, 3]");
+    EXPECT_S4_ERROR(static_cast<void>(file.complex<float>("x")), "tensor \"x\": expected a last axis of size 2",
+                    "[2, 3]");
     EXPECT_S4_ERROR(static_cast<void>(file.integer("x")), "tensor \"x\": expected [], found shape [2, 3]");
     std::vector<float> too_short(5);
     EXPECT_S4_ERROR(file.copy_to<float>("x", too_short), "tensor \"x\": expected [5], found shape [2, 3]");
@@ -124,8 +126,10 @@ TEST(Safetensors, ListsSomeTensorsWhenOneIsMissing) {
     const s4::test::TemporaryFolder folder;
     writer.write(folder / "x");
     const Safetensors file = Safetensors::read(folder / "x");
-    EXPECT_S4_ERROR(static_cast<void>(file.vector<float>("h")), "tensor \"h\"", "found 7 other tensors: \"a\", \"b\"", "...");
-    EXPECT_S4_ERROR(static_cast<void>(Safetensors::parse(s4::test::file_bytes("{}", 0)).info("h")), "found 0 other tensors");
+    EXPECT_S4_ERROR(static_cast<void>(file.vector<float>("h")), "tensor \"h\"", "found 7 other tensors: \"a\", \"b\"",
+                    "...");
+    EXPECT_S4_ERROR(static_cast<void>(Safetensors::parse(s4::test::file_bytes("{}", 0)).info("h")),
+                    "found 0 other tensors");
 }
 
 template <class Scalar>
@@ -176,7 +180,8 @@ TYPED_TEST(SafetensorsConversion, ReadsComplexNumbersFromPairsAndFromC64) {
     EXPECT_EQ(c64.template complex<TypeParam>("x"), expected);
     EXPECT_EQ((pairs.template complex_matrix<TypeParam>("x", 1, 2)), expected.transpose());
     EXPECT_EQ((c64.template complex_matrix<TypeParam>("x", 2, 1)), expected);
-    EXPECT_S4_ERROR(static_cast<void>(c64.template complex_matrix<TypeParam>("x", 2, 2)), "expected [2, 2, 2]", "[2, 1, 2]");
+    EXPECT_S4_ERROR(static_cast<void>(c64.template complex_matrix<TypeParam>("x", 2, 2)), "expected [2, 2, 2]",
+                    "[2, 1, 2]");
 }
 
 TYPED_TEST(SafetensorsConversion, FillsGivenMemory) {
@@ -204,15 +209,18 @@ TEST(Safetensors, RefusesNumbersTheScalarCannotHold) {
 
     const std::int64_t odd = (std::int64_t{1} << 53) + 1;
     const auto whole = Safetensors::parse(one_tensor<std::int64_t>("I64", "[1]", {-odd}));
-    EXPECT_S4_ERROR(static_cast<void>(whole.vector<double>("x")), "tensor \"x\"", "64-bit", "-9007199254740993", "element 0");
+    EXPECT_S4_ERROR(static_cast<void>(whole.vector<double>("x")), "tensor \"x\"", "64-bit", "-9007199254740993",
+                    "element 0");
     EXPECT_EQ(whole.vector<long double>("x")[0], -static_cast<long double>(odd));
     EXPECT_EQ(whole.integer("x"), -odd);
 
     const std::int64_t least = std::numeric_limits<std::int64_t>::min();
     EXPECT_EQ(Safetensors::parse(one_tensor<std::int64_t>("I64", "[1]", {least})).vector<float>("x")[0], -0x1p63F);
-    EXPECT_S4_ERROR(static_cast<void>(Safetensors::parse(one_tensor<std::int64_t>("I64", "[1]", {least + 1})).vector<float>("x")),
-                    "-9223372036854775807");
-    EXPECT_S4_ERROR(static_cast<void>(Safetensors::parse(one_tensor<std::int32_t>("I32", "[1]", {(1 << 24) + 1})).vector<float>("x")),
+    EXPECT_S4_ERROR(
+        static_cast<void>(Safetensors::parse(one_tensor<std::int64_t>("I64", "[1]", {least + 1})).vector<float>("x")),
+        "-9223372036854775807");
+    EXPECT_S4_ERROR(static_cast<void>(
+                        Safetensors::parse(one_tensor<std::int32_t>("I32", "[1]", {(1 << 24) + 1})).vector<float>("x")),
                     "16777217");
 }
 
@@ -220,7 +228,8 @@ TEST(Safetensors, IntegerTakesOneWholeNumber) {
     EXPECT_EQ(Safetensors::parse(one_tensor<std::int64_t>("I64", "[]", {-5})).integer("x"), -5);
     EXPECT_EQ(Safetensors::parse(one_tensor<std::uint8_t>("U8", "[1,1]", {200})).integer("x"), 200);
     const auto large = Safetensors::parse(one_tensor<std::uint64_t>("U64", "[]", {~std::uint64_t{0}}));
-    EXPECT_S4_ERROR(static_cast<void>(large.integer("x")), "tensor \"x\": expected a number below 2^63, found 18446744073709551615");
+    EXPECT_S4_ERROR(static_cast<void>(large.integer("x")),
+                    "tensor \"x\": expected a number below 2^63, found 18446744073709551615");
     const auto real = Safetensors::parse(one_tensor<float>("F32", "[]", {1.0F}));
     EXPECT_S4_ERROR(static_cast<void>(real.integer("x")), "tensor \"x\": expected a whole number, found F32");
 }

@@ -1,10 +1,9 @@
 // Files written: their exact bytes, what is refused, and that a failure leaves everything as it was.
 #include "safetensors_bytes.hpp"
-
 #include <s4/io/safetensors_writer.hpp>
-#include <tests/support/expect_error.hpp>
 
 #include <array>
+#include <tests/support/expect_error.hpp>
 
 namespace {
 
@@ -21,9 +20,8 @@ TEST(SafetensorsWriter, WritesTheseBytes) {
     writer.set_metadata("format", "p\"t");
     const TemporaryFolder folder;
     writer.write(folder / "x");
-    const std::string json =
-        R"({"__metadata__":{"format":"p\"t"},"n":{"dtype":"I64","shape":[],"data_offsets":[0,8]},)"
-        R"("b":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}})";
+    const std::string json = R"({"__metadata__":{"format":"p\"t"},"n":{"dtype":"I64","shape":[],"data_offsets":[0,8]},)"
+                             R"("b":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}})";
     const std::string padded = json + std::string((8 - json.size() % 8) % 8, ' ');
     const std::string expected = static_cast<char>(padded.size()) + std::string(7, '\0') + padded +
                                  std::string("\2\1\0\0\0\0\0\0", 8) + std::string("\0\0\x80\x3f\0\0\0\xc0", 8);

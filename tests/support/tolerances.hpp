@@ -30,6 +30,11 @@ struct Tolerance<double> {
 template <>
 struct Tolerance<long double> : Tolerance<double> {};
 
+/// HiPPO matrices in diagonal-plus-low-rank form, up to N = 1024, in the Frobenius norm (double always).
+inline constexpr double hippo_decomposition = 1e-13;
+/// Central differences in double of a smooth function, step 1e-6.
+inline constexpr double central_difference = 1e-8;
+
 /// max|a − b| / max|b| over all entries; the plain difference where b is all zero; infinite if anything is not finite.
 template <class DerivedA, class DerivedB>
 [[nodiscard]] double relative_error(const Eigen::DenseBase<DerivedA>& a, const Eigen::DenseBase<DerivedB>& b) {

@@ -19,12 +19,30 @@ struct DiscreteDplr {
     Eigen::VectorXcd B_bar;        ///< [N/2]
 };
 
+namespace detail {
+
+/// Inverts the leading [size × size] block in place by Gauss–Jordan elimination. No pivoting: the matrices here are the
+/// identity plus one with a positive definite symmetric part.
+inline void invert(double (&matrix)[max_rank][max_rank], Index size) noexcept {
+    for (Index pivot = 0; pivot < size; ++pivot) {
+        const double reciprocal = 1 / matrix[pivot][pivot];
+        matrix[pivot][pivot] = 1;
+        for (Index column = 0; column < size; ++column) matrix[pivot][column] *= reciprocal;
+        for (Index row = 0; row < size; ++row) {
+            if (row == pivot) continue;
+            const double factor = matrix[row][pivot];
+            matrix[row][pivot] = 0;
+            for (Index column = 0; column < size; ++column) matrix[row][column] -= factor * matrix[pivot][column];
+        }
+    }
+}
+
+}  // namespace detail
+
 /// Bilinear discretisation by Woodbury's identity. With E = dt(Λ − P P*), Δ = (I − dtΛ/2)⁻¹ and S = (I + P*ΔdtP/2)⁻¹:
 /// Ā = 2(I − E/2)⁻¹ − I = 2Δ − I − ΔdtP · S · P*Δ and B̄ = (I − E/2)⁻¹ dt B. Sums over both halves of the pairs are
 /// real, so S is a real [rank × rank] matrix. O(rank² N).
-/// (A template only so that Eigen's solver is compiled where it is used, not in every file that sees this header.)
-template <std::same_as<DplrSystem> System>
-[[nodiscard]] DiscreteDplr discretize(Bilinear, const System& system) {
+[[nodiscard]] inline DiscreteDplr discretize(Bilinear, const DplrSystem& system) {
     const Index pairs = system.lambda.size();
     const Index rank = system.P.rows();
     DiscreteDplr discrete{Eigen::VectorXcd(pairs), Eigen::MatrixXcd(pairs, rank), Eigen::MatrixXcd(rank, pairs),
@@ -40,22 +58,24 @@ template <std::same_as<DplrSystem> System>
             discrete.G(r, n) = std::conj(system.P(r, n)) * delta;
         }
     }
-    if (rank > 0) {
-        Eigen::MatrixXd capacitance(rank, rank);
-        Eigen::VectorXd projected(rank);  // P*Δ dt B
-        for (Index r = 0; r < rank; ++r) {
-            projected[r] = 0;
-            for (Index n = 0; n < pairs; ++n)
-                projected[r] += 2 * (discrete.G(r, n) * system.dt[n] * system.B[n]).real();
-            for (Index s = 0; s < rank; ++s) {
-                double sum = r == s ? 1 : 0;
-                for (Index n = 0; n < pairs; ++n) sum += (std::conj(system.P(r, n)) * scaled_p(n, s)).real();
-                capacitance(r, s) = sum;
-            }
+    // Rows of [S⁻¹ | projected B]: S⁻¹ = I + P*ΔdtP/2, and P*Δ dt B, both real.
+    double inverse[max_rank][max_rank] = {};
+    double projected[max_rank] = {};
+    for (Index r = 0; r < rank; ++r) {
+        inverse[r][r] = 1;
+        for (Index n = 0; n < pairs; ++n) {
+            projected[r] += 2 * (discrete.G(r, n) * system.dt[n] * system.B[n]).real();
+            for (Index s = 0; s < rank; ++s) inverse[r][s] += (std::conj(system.P(r, n)) * scaled_p(n, s)).real();
         }
-        const Eigen::MatrixXd inverse = capacitance.inverse();
-        discrete.F = -scaled_p * inverse;
-        discrete.B_bar += 0.5 * (discrete.F * projected);
+    }
+    detail::invert(inverse, rank);
+    for (Index n = 0; n < pairs; ++n) {
+        for (Index r = 0; r < rank; ++r) {
+            std::complex<double> f = 0;
+            for (Index s = 0; s < rank; ++s) f -= scaled_p(n, s) * inverse[s][r];
+            discrete.F(n, r) = f;
+            discrete.B_bar[n] += 0.5 * f * projected[r];
+        }
     }
     return discrete;
 }
@@ -88,9 +108,11 @@ namespace detail {
 }
 
 /// rows · matrix^exponent by repeated squaring; zero as soon as the power is below any rounding. O(N³ log exponent).
-[[nodiscard]] inline Eigen::MatrixXd times_power(Eigen::MatrixXd rows, Eigen::MatrixXd matrix, Index exponent) {
-    Eigen::MatrixXd product(rows.rows(), rows.cols());
-    Eigen::MatrixXd square(matrix.rows(), matrix.cols());
+/// (A template only so that Eigen's products are compiled where they are used, not in every file that includes this.)
+template <std::same_as<Eigen::MatrixXd> Matrix>
+[[nodiscard]] Matrix times_power(Matrix rows, Matrix matrix, Index exponent) {
+    Matrix product(rows.rows(), rows.cols());
+    Matrix square(matrix.rows(), matrix.cols());
     while (exponent > 0) {
         if (exponent % 2 == 1) {
             product.noalias() = rows * matrix;
@@ -100,40 +122,44 @@ namespace detail {
         if (exponent == 0) break;
         square.noalias() = matrix * matrix;
         matrix.swap(square);
-        if (matrix.cwiseAbs().maxCoeff() < 1e-40) return Eigen::MatrixXd::Zero(rows.rows(), rows.cols());
+        if (matrix.cwiseAbs().maxCoeff() < 1e-40) return Matrix::Zero(rows.rows(), rows.cols());
     }
     return rows;
 }
 
-/// The functional 2 Re(C x) as a row [1 × N] over [Re x; Im x], and back.
+/// The functional 2 Re(C x) as a row [1 × N] over [Re x; Im x], and back from a column [N × 1].
 [[nodiscard]] inline Eigen::RowVectorXd real_row(const Eigen::VectorXcd& C) {
     Eigen::RowVectorXd row(2 * C.size());
-    row << 2 * C.real().transpose(), -2 * C.imag().transpose();
+    for (Index n = 0; n < C.size(); ++n) {
+        row[n] = 2 * C[n].real();
+        row[C.size() + n] = -2 * C[n].imag();
+    }
     return row;
 }
-[[nodiscard]] inline Eigen::VectorXcd complex_row(const Eigen::RowVectorXd& row) {
+[[nodiscard]] inline Eigen::VectorXcd complex_row(const Eigen::MatrixXd& row) {
     const Index pairs = row.size() / 2;
     Eigen::VectorXcd C(pairs);
-    for (Index n = 0; n < pairs; ++n) C[n] = {0.5 * row[n], -0.5 * row[pairs + n]};
+    for (Index n = 0; n < pairs; ++n) C[n] = {0.5 * row(n, 0), -0.5 * row(pairs + n, 0)};
     return C;
 }
 
 }  // namespace detail
 
 /// The plain output vector of a system that holds C~ = C (I − Ā^n). O(N³ log n). Error where I − Ā^n is singular.
+/// (A template for the same reason.)
 template <std::same_as<DplrSystem> System>
 [[nodiscard]] System to_plain(const System& system) {
     if (system.kernel_length == 0) return system;
     const Eigen::MatrixXd a_bar = detail::real_matrix(discretize(Bilinear{}, system));
-    const Index states = a_bar.rows();
-    const Eigen::MatrixXd identity = Eigen::MatrixXd::Identity(states, states);
-    const Eigen::MatrixXd difference = identity - detail::times_power(identity, a_bar, system.kernel_length);
-    const Eigen::RowVectorXd row =
-        difference.transpose().partialPivLu().solve(detail::real_row(system.C).transpose()).transpose();
-    detail::require(detail::all_finite(row), "Dplr: C cannot be recovered from C~, since I - A^", system.kernel_length,
-                    " is singular");
+    const Eigen::MatrixXd identity = Eigen::MatrixXd::Identity(a_bar.rows(), a_bar.cols());
+    Eigen::MatrixXd transposed = identity - detail::times_power(identity, a_bar, system.kernel_length);
+    transposed.transposeInPlace();
+    const Eigen::MatrixXd column = detail::real_row(system.C).transpose();
+    const Eigen::MatrixXd plain_column = Eigen::PartialPivLU<Eigen::MatrixXd>(transposed).solve(column);
+    detail::require(detail::all_finite(plain_column), "Dplr: C cannot be recovered from C~, since I - A^",
+                    system.kernel_length, " is singular");
     System plain = system;
-    plain.C = detail::complex_row(row);
+    plain.C = detail::complex_row(plain_column);
     plain.kernel_length = 0;
     return plain;
 }
@@ -144,9 +170,10 @@ template <std::same_as<DplrSystem> System>
     if (system.kernel_length == length) return system;
     System changed = to_plain(system);
     if (length == 0) return changed;
-    const Eigen::RowVectorXd row = detail::real_row(changed.C);
+    const Eigen::MatrixXd row = detail::real_row(changed.C);
     const Eigen::MatrixXd a_bar = detail::real_matrix(discretize(Bilinear{}, changed));
-    changed.C = detail::complex_row(row - detail::times_power(row, a_bar, length));
+    const Eigen::MatrixXd truncated = row - detail::times_power(row, a_bar, length);
+    changed.C = detail::complex_row(truncated.transpose());
     changed.kernel_length = length;
     return changed;
 }

@@ -21,7 +21,24 @@ static_assert(std::endian::native == std::endian::little,
               "s4/io: files hold little-endian numbers, which are copied as they are: a little-endian target only");
 
 /// Element types, by their names in safetensors files. C64 is a pair of F32.
-enum class DType : std::uint8_t { BOOL, U8, I8, F8_E5M2, F8_E4M3, I16, U16, F16, BF16, I32, U32, F32, F64, I64, U64, C64 };
+enum class DType : std::uint8_t {
+    BOOL,
+    U8,
+    I8,
+    F8_E5M2,
+    F8_E4M3,
+    I16,
+    U16,
+    F16,
+    BF16,
+    I32,
+    U32,
+    F32,
+    F64,
+    I64,
+    U64,
+    C64
+};
 
 /// What a file says about one tensor: its bytes are [begin, end) of the data that follows the header.
 struct TensorInfo {
@@ -77,8 +94,8 @@ inline constexpr std::array<DTypeTraits, 16> dtype_traits{{{"BOOL", 1},
     return text += ']';
 }
 
-/// Product of the sizes that are not zero, times `element_size`; empty when it does not fit Index or a size is negative.
-/// Leaving the zeros out makes the answer independent of their place: a zero never hides an overflow.
+/// Product of the sizes that are not zero, times `element_size`; empty when it does not fit Index or a size is
+/// negative. Leaving the zeros out makes the answer independent of their place: a zero never hides an overflow.
 [[nodiscard]] inline std::optional<std::uint64_t> checked_bytes(std::span<const Index> shape,
                                                                 std::size_t element_size) noexcept {
     constexpr auto limit = static_cast<std::uint64_t>(std::numeric_limits<Index>::max());

@@ -32,9 +32,8 @@ template <RealScalar Real, std::integral Integer>
     } else {
         const auto bits = static_cast<std::uint64_t>(value);
         const std::uint64_t magnitude = value < Integer{0} ? std::uint64_t{0} - bits : bits;
-        return magnitude == 0 ||
-               static_cast<int>(std::bit_width(magnitude)) - std::countr_zero(magnitude) <=
-                   std::numeric_limits<Real>::digits;
+        return magnitude == 0 || static_cast<int>(std::bit_width(magnitude)) - std::countr_zero(magnitude) <=
+                                     std::numeric_limits<Real>::digits;
     }
 }
 
@@ -44,21 +43,46 @@ template <class Use>
 bool visit_dtype(DType dtype, const Use& use) {
     switch (dtype) {
         case DType::BOOL:
-        case DType::U8: use(std::type_identity<std::uint8_t>{}); return true;
-        case DType::I8: use(std::type_identity<std::int8_t>{}); return true;
-        case DType::I16: use(std::type_identity<std::int16_t>{}); return true;
-        case DType::U16: use(std::type_identity<std::uint16_t>{}); return true;
-        case DType::F16: use(std::type_identity<Eigen::half>{}); return true;
-        case DType::BF16: use(std::type_identity<Eigen::bfloat16>{}); return true;
-        case DType::I32: use(std::type_identity<std::int32_t>{}); return true;
-        case DType::U32: use(std::type_identity<std::uint32_t>{}); return true;
-        case DType::F32: use(std::type_identity<float>{}); return true;
-        case DType::F64: use(std::type_identity<double>{}); return true;
-        case DType::I64: use(std::type_identity<std::int64_t>{}); return true;
-        case DType::U64: use(std::type_identity<std::uint64_t>{}); return true;
+        case DType::U8:
+            use(std::type_identity<std::uint8_t>{});
+            return true;
+        case DType::I8:
+            use(std::type_identity<std::int8_t>{});
+            return true;
+        case DType::I16:
+            use(std::type_identity<std::int16_t>{});
+            return true;
+        case DType::U16:
+            use(std::type_identity<std::uint16_t>{});
+            return true;
+        case DType::F16:
+            use(std::type_identity<Eigen::half>{});
+            return true;
+        case DType::BF16:
+            use(std::type_identity<Eigen::bfloat16>{});
+            return true;
+        case DType::I32:
+            use(std::type_identity<std::int32_t>{});
+            return true;
+        case DType::U32:
+            use(std::type_identity<std::uint32_t>{});
+            return true;
+        case DType::F32:
+            use(std::type_identity<float>{});
+            return true;
+        case DType::F64:
+            use(std::type_identity<double>{});
+            return true;
+        case DType::I64:
+            use(std::type_identity<std::int64_t>{});
+            return true;
+        case DType::U64:
+            use(std::type_identity<std::uint64_t>{});
+            return true;
         case DType::F8_E5M2:
         case DType::F8_E4M3:
-        case DType::C64: break;
+        case DType::C64:
+            break;
     }
     return false;
 }

@@ -20,7 +20,7 @@ namespace s4::inline S4_ABI {
 /// The numbers that `write_npy` writes.
 template <class T>
 concept NpyScalar = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, std::complex<float>> ||
-                    std::same_as<T, std::complex<double>>;
+    std::same_as<T, std::complex<double>>;
 
 namespace detail {
 
@@ -63,7 +63,7 @@ void write_npy(const std::filesystem::path& path, std::span<const T> data, std::
 
 /// Writes an Eigen matrix [rows × cols]; a vector as [size].
 template <class Derived>
-    requires NpyScalar<typename Derived::Scalar>
+requires NpyScalar<typename Derived::Scalar>
 void write_npy(const std::filesystem::path& path, const Eigen::DenseBase<Derived>& matrix) {
     using Scalar = typename Derived::Scalar;
     const Eigen::Array<Scalar, Dynamic, Dynamic, Eigen::RowMajor> values = matrix.derived().array();

@@ -38,7 +38,8 @@ public:
         const std::string file = path.string();
         std::error_code problem;
         detail::require(std::filesystem::is_regular_file(path, problem), detail::printable(file),
-                        ": expected a file, found ", std::filesystem::exists(path, problem) ? "something else" : "none");
+                        ": expected a file, found ",
+                        std::filesystem::exists(path, problem) ? "something else" : "none");
         const std::uintmax_t size = std::filesystem::file_size(path, problem);
         std::ifstream stream(path, std::ios::binary);
         detail::require(!problem && stream.is_open(), detail::printable(file), ": cannot be opened");
@@ -95,7 +96,8 @@ public:
     /// The metadata under `key`. Error when there is none.
     [[nodiscard]] std::string metadata(std::string_view key) const {
         const std::optional<std::string_view> value = header_.metadata(key);
-        if (!value) detail::raise(detail::printable(file_), ": expected metadata ", detail::printable(key), ", found none");
+        if (!value)
+            detail::raise(detail::printable(file_), ": expected metadata ", detail::printable(key), ", found none");
         return std::string{*value};
     }
     [[nodiscard]] std::string metadata_or(std::string_view key, std::string_view fallback) const {
@@ -183,8 +185,8 @@ private:
         std::vector<std::byte> json(json_size);
         take(json.data(), json.size());
         const std::uint64_t data_size = size - prefix - json_size;
-        SafetensorsHeader header = parse_safetensors_header(
-            {reinterpret_cast<const char*>(json.data()), json.size()}, data_size, file);
+        SafetensorsHeader header =
+            parse_safetensors_header({reinterpret_cast<const char*>(json.data()), json.size()}, data_size, file);
         json = {};
 
         std::shared_ptr<std::byte[]> data{new (std::nothrow) std::byte[data_size]};
@@ -212,7 +214,8 @@ private:
             tensor.dtype = DType::F32;
             tensor.shape.push_back(2);
         } else if (tensor.shape.empty() || tensor.shape.back() != 2) {
-            fail(name, "expected a last axis of size 2 (real, imaginary), found shape ", detail::shape_text(tensor.shape));
+            fail(name, "expected a last axis of size 2 (real, imaginary), found shape ",
+                 detail::shape_text(tensor.shape));
         }
         return tensor;
     }

@@ -54,15 +54,18 @@ public:
     // The events. Each says whether to go on; a mistake does not return.
     bool start_object(std::size_t) {
         switch (place_) {
-            case Place::start: return go(Place::file);
-            case Place::metadata_object: return go(Place::metadata);
+            case Place::start:
+                return go(Place::file);
+            case Place::metadata_object:
+                return go(Place::metadata);
             case Place::tensor_object:
                 tensor_ = {};
                 tensor_.name = name_;
                 shape_size_ = 0;
                 has_dtype_ = has_shape_ = has_offsets_ = false;
                 return go(Place::tensor);
-            default: unexpected("an object");
+            default:
+                unexpected("an object");
         }
     }
     bool end_object() {
@@ -131,8 +134,8 @@ public:
     bool boolean(bool value) { unexpected(value ? "true" : "false"); }
     bool binary(Json::binary_t&) { unexpected("binary data"); }
     bool parse_error(std::size_t position, const std::string&, const Json::exception& error) {
-        fail("expected JSON, found an error at byte ", position, " of the header: ",
-             std::string_view{error.what()}.substr(0, 200));
+        fail("expected JSON, found an error at byte ", position,
+             " of the header: ", std::string_view{error.what()}.substr(0, 200));
     }
 
     template <class... Parts>
@@ -213,9 +216,8 @@ private:
 
     void check_layout(std::uint64_t data_size) {
         auto& tensors = header_.tensors_;
-        std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
-            return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
-        });
+        std::sort(tensors.begin(), tensors.end(),
+                  [](const auto& a, const auto& b) { return a.begin != b.begin ? a.begin < b.begin : a.end < b.end; });
         std::uint64_t filled = 0;
         for (const auto& tensor : tensors) {
             if (tensor.begin != filled)
@@ -225,7 +227,8 @@ private:
         }
         if (filled != data_size)
             fail("expected ", filled, " bytes of data after the header, found ", data_size,
-                 tensors.empty() ? std::string{} : " (last tensor: " + printable(header_.view(tensors.back().name)) + ")");
+                 tensors.empty() ? std::string{}
+                                 : " (last tensor: " + printable(header_.view(tensors.back().name)) + ")");
     }
 
     std::string_view file_;

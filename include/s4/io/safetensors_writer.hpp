@@ -40,7 +40,9 @@ struct StoredPart<std::complex<T>> {
 };
 
 template <StoredScalar T>
-inline constexpr DType dtype_of = std::same_as<T, float> ? DType::F32 : std::same_as<T, double> ? DType::F64 : DType::I64;
+inline constexpr DType dtype_of = std::same_as<T, float>    ? DType::F32
+                                  : std::same_as<T, double> ? DType::F64
+                                                            : DType::I64;
 
 /// `text` as a JSON string; bytes above 0x7f are left alone (UTF-8).
 [[nodiscard]] inline std::string json_string(std::string_view text) {
@@ -71,11 +73,12 @@ public:
     void add_bytes(std::string_view name, DType dtype, std::span<const Index> shape, std::span<const std::byte> bytes) {
         if (name == "__metadata__") fail(name, "expected another name: this one is reserved for the metadata");
         if (detail::checked_bytes(shape, size_of(dtype)) != bytes.size())
-            fail(name, "expected data for shape ", detail::shape_text(shape), ", found ",
-                 bytes.size() / size_of(dtype), " elements");
-        const bool is_new =
-            tensors_.try_emplace(std::string{name}, Tensor{dtype, {shape.begin(), shape.end()}, {bytes.begin(), bytes.end()}})
-                .second;
+            fail(name, "expected data for shape ", detail::shape_text(shape), ", found ", bytes.size() / size_of(dtype),
+                 " elements");
+        const bool is_new = tensors_
+                                .try_emplace(std::string{name},
+                                             Tensor{dtype, {shape.begin(), shape.end()}, {bytes.begin(), bytes.end()}})
+                                .second;
         if (!is_new) fail(name, "expected unique names, found this one twice");
     }
 
@@ -93,11 +96,13 @@ public:
     void add_scalar(std::string_view name, T value) {
         add<T>(name, std::span<const Index>{}, std::span<const T>{&value, 1});
     }
-    /// Adds an Eigen matrix as [rows, cols], a vector as [size]; complex numbers as pairs along one more axis of size 2.
+    /// Adds an Eigen matrix as [rows, cols], a vector as [size]; complex numbers as pairs along one more axis of
+    /// size 2.
     template <class Derived>
     void add_matrix(std::string_view name, const Eigen::DenseBase<Derived>& matrix) {
         using Part = detail::StoredPart<typename Derived::Scalar>;
-        const Eigen::Array<typename Derived::Scalar, Dynamic, Dynamic, Eigen::RowMajor> values = matrix.derived().array();
+        const Eigen::Array<typename Derived::Scalar, Dynamic, Dynamic, Eigen::RowMajor> values =
+            matrix.derived().array();
         std::vector<Index> shape{matrix.rows(), matrix.cols()};
         if constexpr (Derived::IsVectorAtCompileTime) shape = {matrix.size()};
         if constexpr (Part::is_complex) shape.push_back(2);
@@ -110,8 +115,8 @@ public:
         metadata_.insert_or_assign(std::string{key}, std::string{value});
     }
 
-    /// Writes the file, on top of an old one if there is one. Errors: text that is not UTF-8, a shape of too many sizes, a
-    /// folder or disk that cannot take the file; an old file is then left as it was.
+    /// Writes the file, on top of an old one if there is one. Errors: text that is not UTF-8, a shape of too many
+    /// sizes, a folder or disk that cannot take the file; an old file is then left as it was.
     void write(const std::filesystem::path& path) const {
         const std::vector<Entry> entries = ordered();
         std::string json = "{";
@@ -157,9 +162,8 @@ private:
         std::vector<Entry> entries;
         entries.reserve(tensors_.size());
         for (const auto& entry : tensors_) entries.push_back(&entry);
-        std::stable_sort(entries.begin(), entries.end(), [](Entry a, Entry b) {
-            return size_of(a->second.dtype) > size_of(b->second.dtype);
-        });
+        std::stable_sort(entries.begin(), entries.end(),
+                         [](Entry a, Entry b) { return size_of(a->second.dtype) > size_of(b->second.dtype); });
         return entries;
     }
     template <class... Parts>

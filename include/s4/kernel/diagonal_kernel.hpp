@@ -2,6 +2,7 @@
 #pragma once
 
 #include <s4/discretize/zero_order_hold.hpp>
+#include <s4/kernel/kernel.hpp>
 #include <s4/kernel/vandermonde.hpp>
 #include <s4/parameters/diagonal.hpp>
 
@@ -59,5 +60,21 @@ void dss_kernel(const DiagonalSystem& system, std::span<Scalar> kernel) {
     }
     vandermonde<Scalar>(v, x, kernel);
 }
+
+template <RealScalar S, class Rule, class Shape, class Fft>
+class KernelGenerator<Diagonal<S, Rule, Shape>, Fft> {
+public:
+    using Ssm = Diagonal<S, Rule, Shape>;
+    struct Workspace {};
+
+    KernelGenerator(const typename Ssm::Parameters& parameters, Index, Planning) : parameters_{parameters} {}
+    [[nodiscard]] Workspace make_workspace() const { return {}; }
+    void operator()(Workspace&, Index h, std::span<S> kernel) const {
+        diagonal_kernel<S>(Rule{}, Ssm::system(parameters_, h), kernel);
+    }
+
+private:
+    const typename Ssm::Parameters& parameters_;
+};
 
 }  // namespace s4::inline S4_ABI

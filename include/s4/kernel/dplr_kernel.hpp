@@ -5,6 +5,7 @@
 #include <s4/fft/backend.hpp>
 #include <s4/fft/good_size.hpp>
 #include <s4/kernel/cauchy.hpp>
+#include <s4/kernel/kernel.hpp>
 #include <s4/parameters/dplr.hpp>
 
 #include <array>
@@ -154,6 +155,25 @@ private:
     typename Fft::RealPlan plan_;
     detail::DplrSpectrum<Scalar> spectrum_;
     bool accurate_;
+};
+
+template <RealScalar S, class Shape, FftBackend Fft>
+class KernelGenerator<Dplr<S, Shape>, Fft> {
+public:
+    using Ssm = Dplr<S, Shape>;
+    using Workspace = typename DplrKernel<Fft>::Workspace;
+
+    KernelGenerator(const typename Ssm::Parameters& parameters, Index length, Planning planning)
+        : parameters_{parameters},
+          kernel_{length, parameters.kernel_length, KernelPrecision::standard, planning} {}
+    [[nodiscard]] Workspace make_workspace() const { return Workspace{kernel_}; }
+    void operator()(Workspace& workspace, Index h, std::span<S> kernel) const {
+        kernel_(workspace, Ssm::system(parameters_, h), kernel);
+    }
+
+private:
+    const typename Ssm::Parameters& parameters_;
+    DplrKernel<Fft> kernel_;
 };
 
 }  // namespace s4::inline S4_ABI

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <s4/core/sequence.hpp>
+#include <s4/discretize/dense.hpp>
+#include <s4/kernel/kernel.hpp>
+#include <s4/parameters/dense.hpp>
 
 #include <algorithm>
 #include <span>
@@ -43,5 +46,24 @@ void krylov(const Eigen::MatrixXd& A_bar, const Eigen::VectorXd& B_bar, const Ei
         }
     }
 }
+
+template <RealScalar S, class Rule, class Shape, class Fft>
+class KernelGenerator<Dense<S, Rule, Shape>, Fft> {
+public:
+    using Ssm = Dense<S, Rule, Shape>;
+    struct Workspace {};
+
+    KernelGenerator(const typename Ssm::Parameters& parameters, Index, Planning) : parameters_{parameters} {}
+    [[nodiscard]] Workspace make_workspace() const { return {}; }
+    void operator()(Workspace&, Index h, std::span<S> kernel) const {
+        const auto step = discretize(Rule{}, Eigen::MatrixXd(parameters_.A.template cast<double>()),
+                                     Eigen::VectorXd(parameters_.B.template cast<double>()),
+                                     Ssm::step_size(parameters_, h));
+        krylov<S>(step.A_bar, step.B_bar, parameters_.C.row(h).template cast<double>(), kernel);
+    }
+
+private:
+    const typename Ssm::Parameters& parameters_;
+};
 
 }  // namespace s4::inline S4_ABI

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <s4/convolution/causal_convolution.hpp>
-#include <s4/kernel/kernel.hpp>
+#include <s4/kernel/diagonal_kernel.hpp>
+#include <s4/kernel/dplr_kernel.hpp>
 #include <s4/layer/layer.hpp>
-#include <s4/recurrence/dense_recurrence.hpp>
 #include <s4/recurrence/diagonal_recurrence.hpp>
 #include <s4/recurrence/dplr_recurrence.hpp>
 
@@ -69,7 +69,7 @@ struct LayerWorkspace {
 
 /// An S4 layer of H independent single-input single-output systems: y = K * u + D u.
 ///
-/// `Ssm` is Dplr (S4), Diagonal (S4D) or Dense; `Mode` picks the calls that exist. Both modes hold the same parameters:
+/// `Ssm` is Dplr (S4), Diagonal (S4D) or Dense (<s4/layer/dense_layer.hpp>); `Mode` picks the calls that exist. Both modes hold the same parameters:
 ///     S4Layer<Ssm, Mode::recurrence> stream{layer.parameters()};
 /// and a state that comes out of one mode goes on in the other. Two phases: the constructor, prepare, make_workspace
 /// and make_state may allocate and raise Error; forward, step and scan are noexcept and do neither. A layer is const
