@@ -51,7 +51,7 @@ TYPED_TEST(DenseRules, AgreeWithLongDouble) {
 
 TYPED_TEST(DenseRules, RefuseBadInputs) {
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-    const char* const name = TypeParam::name.data();
+    [[maybe_unused]] const char* const name = TypeParam::name.data();
     const Eigen::MatrixXd A = example_A();
     const Eigen::VectorXd B = example_B();
     for (const double dt : {0.0, -1.0, nan, std::numeric_limits<double>::infinity()}) {

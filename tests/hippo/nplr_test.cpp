@@ -11,13 +11,20 @@ using s4::Hippo;
 using s4::Index;
 using Accuracy = s4::test::Tolerance<double>;
 
+// Unoptimised, Eigen takes half a minute for the full size.
+#if defined(__OPTIMIZE__)
+constexpr Index largest = 256;
+#else
+constexpr Index largest = 128;
+#endif
+
 class NplrOf : public ::testing::TestWithParam<const char*> {
 protected:
     Hippo hippo_ = s4::hippo_from_name(GetParam());
 };
 
 TEST_P(NplrOf, RebuildsTheSystem) {
-    for (const Index N : {2, 4, 6, 34, 128, 256}) {
+    for (const Index N : {Index{2}, Index{4}, Index{6}, Index{34}, Index{96}, largest}) {
         const s4::Nplr found = s4::nplr(hippo_, N);
         const s4::test::NplrErrors errors = s4::test::nplr_errors(hippo_, N, found);
         EXPECT_LE(errors.normal_part, s4::test::hippo_decomposition) << "N = " << N;

@@ -11,13 +11,12 @@ namespace {
 using s4::Index;
 using s4::test::TemporaryFolder;
 
-/// What NumPy writes before the data: 128 bytes in all for a dictionary as short as these.
+/// What NumPy writes before the data: padded to 64 bytes, which makes 128 for dictionaries as short as these.
 std::string header(const std::string& dictionary) {
     return std::string{"\x93NUMPY\x01\x00\x76\x00", 10} + dictionary + std::string(117 - dictionary.size(), ' ') + '\n';
 }
 
 TEST(Npy, WritesTheHeaderOfNumPy) {
-    // NumPy pads to 64 bytes: these dictionaries need a second block, the short ones below do not.
     const TemporaryFolder folder;
     const std::array<float, 2> data{1.0F, -2.0F};
     s4::write_npy<float>(folder / "x", data, {2});

@@ -1,12 +1,6 @@
 #include <algorithm>
 #include <tests/support/nplr_errors.hpp>
 
-namespace s4::inline S4_ABI {
-
-template Nplr nplr<double>(const Hippo& hippo, Index N, Index rank);
-
-}  // namespace s4::inline S4_ABI
-
 namespace s4::test {
 
 NplrErrors nplr_errors(const Hippo& hippo, Index N, const Nplr& nplr) {

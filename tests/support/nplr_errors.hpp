@@ -1,13 +1,9 @@
-// How well a decomposition holds. Eigen's solvers and these products are compiled once, in nplr_errors.cpp.
+// How well a decomposition holds. Eigen's solvers are compiled once, in instances.cpp; these products in nplr_errors.cpp.
 #pragma once
 
 #include <s4/hippo/nplr.hpp>
 
-namespace s4::inline S4_ABI {
-
-extern template Nplr nplr<double>(const Hippo& hippo, Index N, Index rank);
-
-}  // namespace s4::inline S4_ABI
+#include <tests/support/instances.hpp>
 
 namespace s4::test {
 

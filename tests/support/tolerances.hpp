@@ -43,10 +43,10 @@ template <class DerivedA, class DerivedB>
     long double largest = 0;
     for (Index column = 0; column < a.cols(); ++column) {
         for (Index row = 0; row < a.rows(); ++row) {
-            using Wide = std::conditional_t<Eigen::NumTraits<typename DerivedB::Scalar>::IsComplex,
+            using Extended = std::conditional_t<Eigen::NumTraits<typename DerivedB::Scalar>::IsComplex,
                                             std::complex<long double>, long double>;
-            const Wide found(a.derived().coeff(row, column));
-            const Wide truth(b.derived().coeff(row, column));
+            const Extended found(a.derived().coeff(row, column));
+            const Extended truth(b.derived().coeff(row, column));
             if (!detail::is_finite(found) || !detail::is_finite(truth)) return std::numeric_limits<double>::infinity();
             error = std::max(error, std::abs(found - truth));
             largest = std::max(largest, std::abs(truth));

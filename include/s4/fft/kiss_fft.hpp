@@ -24,6 +24,7 @@ struct KissTransform : Eigen::internal::kiss_cpx_fft<Scalar> {
                 length);
         this->make_twiddles(static_cast<int>(length), inverse);
         this->factorize(static_cast<int>(length));
+        if (this->m_scratchBuf.empty()) this->m_scratchBuf.resize(1);  // length 1 has a radix of 1, which uses one
     }
     void run(const std::complex<Scalar>* in, std::complex<Scalar>* out) noexcept { this->work(0, out, in, 1, 1); }
 };

@@ -8,8 +8,10 @@
 #include <s4/kernel/kernel.hpp>
 #include <s4/parameters/dplr.hpp>
 
+#include <algorithm>
 #include <array>
 #include <complex>
+#include <limits>
 #include <span>
 
 namespace s4::inline S4_ABI {
@@ -31,16 +33,19 @@ public:
     void evaluate(const DplrSystem& system, Complex* spectrum) const {
         const Index pairs = system.lambda.size();
         const Index rank = system.P.rows();
-        const Index side = rank + 1;  // the sums form a matrix: rows C and P_r*, columns B and P_s
+        const Index side = rank + 1;  // the sums form a matrix: rows C and P_r*, columns B − P κ and P_s
+        const std::array<double, max_rank> kappa = project_on_low_rank(system);
         CauchySums<Compute> sums{pairs, side * side};
         std::complex<double> nyquist = 0;
         for (Index n = 0; n < pairs; ++n) {
             const std::complex<double> mu = 0.5 * system.dt[n] * system.lambda[n];
             sums.set_pole(n, mu);
+            std::complex<double> rest = system.B[n];
+            for (Index r = 0; r < rank; ++r) rest -= kappa[static_cast<std::size_t>(r)] * system.P(r, n);
             for (Index row = 0; row < side; ++row) {
                 const std::complex<double> left = row == 0 ? system.C[n] : std::conj(system.P(row - 1, n));
                 for (Index column = 0; column < side; ++column) {
-                    const std::complex<double> right = column == 0 ? system.B[n] : system.P(column - 1, n);
+                    const std::complex<double> right = column == 0 ? rest : system.P(column - 1, n);
                     sums.set_numerator(row * side + column, n, 0.5 * system.dt[n] * (left * right), mu);
                 }
             }
@@ -57,6 +62,8 @@ public:
                 entries[static_cast<std::size_t>(s)] = {static_cast<double>(value[0]),
                                                         static_cast<double>(value[padded])};
             }
+            for (Index r = 0; r < rank; ++r)
+                entries[static_cast<std::size_t>((r + 1) * side)] -= kappa[static_cast<std::size_t>(r)];
             const double t = static_cast<double>(nodes_.high()[k]) + static_cast<double>(nodes_.low()[k]);
             spectrum[k] = static_cast<Complex>(multiply({1.0, t}, woodbury(entries, side)));
         }
@@ -64,6 +71,31 @@ public:
     }
 
 private:
+    // κ with B ≈ Σ κ_r P_r, by least squares over both halves of the pairs. HiPPO's B lies in the span of P, and then
+    // k_CB and k_CP (I + k_QP)⁻¹ k_QB cancel by a factor 1 + k_QP. With B = B' + P κ the difference is
+    // k_CB' − k_CP (I + k_QP)⁻¹ (k_QB' − κ), where nothing cancels: exact for every κ, so this costs no accuracy where
+    // B has moved away. Dependent or zero rows of P do no harm: any κ will do.
+    static std::array<double, max_rank> project_on_low_rank(const DplrSystem& system) noexcept {
+        const Index rank = system.P.rows();
+        double gram[max_rank][max_rank] = {};
+        double products[max_rank] = {};
+        double largest = std::numeric_limits<double>::min();
+        for (Index r = 0; r < rank; ++r) {
+            for (Index n = 0; n < system.B.size(); ++n) {
+                const std::complex<double> p = std::conj(system.P(r, n));
+                products[r] += multiply(p, system.B[n]).real();
+                for (Index s = 0; s < rank; ++s) gram[r][s] += multiply(p, system.P(s, n)).real();
+            }
+            largest = std::max(largest, gram[r][r]);
+        }
+        for (Index r = 0; r < rank; ++r) gram[r][r] += 1e-12 * largest;
+        invert(gram, rank);
+        std::array<double, max_rank> kappa = {};
+        for (Index r = 0; r < rank; ++r)
+            for (Index s = 0; s < rank; ++s) kappa[static_cast<std::size_t>(r)] += gram[r][s] * products[s];
+        return kappa;
+    }
+
     // k_CB − k_CP (I + k_QP)⁻¹ k_QB, by eliminating the rows of I + k_QP from the last to the first; in double, where
     // the cancellation of rank 2 costs nothing. I + k_QP has a positive definite Hermitian part: no pivoting needed.
     static std::complex<double> woodbury(std::span<std::complex<double>> m, Index side) noexcept {

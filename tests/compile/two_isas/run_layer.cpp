@@ -1,0 +1,28 @@
+// Compiled once for each processor; S4_RUN_LAYER is the name of the function.
+#include <s4/fft/fftw.hpp>
+#include <s4/s4.hpp>
+
+#include "run_layer.hpp"
+
+#define S4_TEXT_OF(name) #name
+#define S4_TEXT(name) S4_TEXT_OF(name)
+
+LayerRun S4_RUN_LAYER() {
+    constexpr s4::Index length = 200, channels = 5;
+    const auto parameters = s4::Diagonal<float>::random({.channels = channels, .state_size = 16}, 1);
+    const s4::Sequence<float> u = s4::white_noise<float>(length, channels, 2);
+    s4::Sequence<float> y(length, channels);
+    LayerRun result{.abi = S4_TEXT(S4_ABI), .lanes = static_cast<int>(s4::Lanes<float>::count)};
+
+    s4::S4D<float, s4::Mode::convolution> layer{parameters};
+    layer.prepare(length);
+    auto workspace = layer.make_workspace();
+    layer.forward(workspace, u, y);
+    result.convolution.assign(y.data(), y.data() + y.size());
+
+    const s4::S4D<float, s4::Mode::recurrence> stream{parameters};
+    auto state = stream.make_state();
+    stream.scan(state, u, y);
+    result.recurrence.assign(y.data(), y.data() + y.size());
+    return result;
+}

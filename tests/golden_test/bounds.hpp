@@ -1,0 +1,44 @@
+// How far from an oracle is right: the named tolerances of this program, one place.
+#pragma once
+
+#include <tests/support/tolerances.hpp>
+
+#include <string_view>
+
+namespace s4::golden {
+
+/// The largest error that passes, relative to the largest value of the tensor.
+struct Bounds {
+    double in_double;
+    double in_float;
+};
+
+/// What every oracle is held to unless its README says otherwise.
+inline constexpr Bounds standard_bounds{test::Tolerance<double>::golden, test::Tolerance<float>::golden};
+
+/// LegT: the correction of rank 2 cancels, which costs digits in single precision only.
+inline constexpr Bounds legt_bounds{test::Tolerance<double>::golden, test::Tolerance<float>::golden_hard};
+
+/// Fourier: the reference takes part of the decomposition in single precision, and its route to the initial state
+/// passes next to a pole.
+inline constexpr Bounds fourier_bounds{test::Tolerance<double>::golden_hard, test::Tolerance<float>::golden_hard};
+
+/// DSS: the reference casts its kernel to single precision.
+inline constexpr Bounds dss_bounds{test::Tolerance<double>::golden_hard, test::Tolerance<float>::golden};
+
+/// An oracle whose own numbers were rounded to single precision (a few roundings of 2^-24).
+inline constexpr Bounds single_precision_oracle_bounds{5e-7, 5e-7};
+
+/// One half of the last digit of a pair of floats: how well the float sums know their double inputs.
+inline constexpr double pair_of_floats_rounding = 0x1p-48;
+/// The same of a float.
+inline constexpr double float_rounding = 0x1p-24;
+
+/// The bounds for a measure or an initialisation by its name. "hippo" mixes LegS and Fourier.
+[[nodiscard]] inline Bounds bounds_for(std::string_view measure) {
+    const auto has = [measure](std::string_view part) { return measure.find(part) != std::string_view::npos; };
+    if (has("fou") || measure == "hippo") return fourier_bounds;
+    return has("legt") ? legt_bounds : standard_bounds;
+}
+
+}  // namespace s4::golden

@@ -1,0 +1,16 @@
+# Compiles and runs a consumer with the compiler alone. WAY: pkg_config or plain_include.
+file(REMOVE_RECURSE "${BUILD}")
+file(MAKE_DIRECTORY "${BUILD}")
+set(command "${COMPILER}" -std=c++20)
+if(WAY STREQUAL "pkg_config")
+  find_program(pkg_config NAMES pkg-config pkgconf REQUIRED)
+  set(ENV{PKG_CONFIG_PATH} "${PREFIX}/share/pkgconfig")
+  execute_process(COMMAND "${pkg_config}" --cflags --libs s4 fftw3 fftw3f OUTPUT_VARIABLE flags
+                  COMMAND_ERROR_IS_FATAL ANY)
+  separate_arguments(flags UNIX_COMMAND "${flags}")
+  list(APPEND command "${SOURCE}/find_package/main.cpp" ${flags} -lfftw3f_threads -lfftw3_threads)
+else()
+  list(APPEND command "-I${INCLUDE_DIR}" "-I${EIGEN_DIR}" "${SOURCE}/only_s4/main.cpp")
+endif()
+execute_process(COMMAND ${command} -o "${BUILD}/consumer" COMMAND_ERROR_IS_FATAL ANY COMMAND_ECHO STDOUT)
+execute_process(COMMAND "${BUILD}/consumer" COMMAND_ERROR_IS_FATAL ANY)
