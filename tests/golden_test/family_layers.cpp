@@ -4,7 +4,8 @@
 
 #include <s4/kernel/diagonal_kernel.hpp>
 
-#include <cmath>
+#include <algorithm>
+#include <initializer_list>
 
 namespace s4::golden {
 
@@ -97,6 +98,8 @@ private:
         problem_.pairs = file_.integer("N") / 2;
         problem_.length = file_.integer("L");
         problem_.batch = file_.integer("batch");
+        if (problem_.heads < 1 || problem_.pairs < 1 || problem_.length < 1 || problem_.batch < 1)
+            file_.fail("H, N/2, L and batch must be positive");
         read_kernel(test_, "sd.kernel.", problem_);
 
         bidirectional_ = file_.flag_or("bidirectional", false);
@@ -111,9 +114,7 @@ private:
         if (test_.has("state0"))
             problem_.state0 = test_.input("state0", {problem_.batch, problem_.heads, problem_.pairs}).values;
 
-        // What the metadata promise has to be there.
-        for (const auto& [key, value] : file_.metadata())
-            if (key.starts_with("L_")) static_cast<void>(test_.truth("K_" + key.substr(2)));
+        require_tensors();
         problem_.kernels.emplace_back("K", last_axis(test_.truth("K")));
         for (const auto& [name, tensor] : file_.tensors()) {
             if (name == "K_short" || name == "K_long") problem_.kernels.emplace_back(name, last_axis(tensor));
@@ -121,6 +122,29 @@ private:
                 problem_.rates.emplace_back(name, number_from(std::string_view{name}.substr(6), name), last_axis(tensor));
         }
         if (problem_.low_rank) read_kernel_lengths();
+    }
+
+    /// What the metadata promise, and what belongs together, has to be there: a tensor that was left out is not a
+    /// tensor without a difference.
+    void require_tensors() const {
+        const auto need = [this](const std::string& name) { static_cast<void>(test_.truth(name)); };
+        need("K");
+        need("y");
+        for (const auto& [key, value] : file_.metadata())
+            if (key.starts_with("L_")) need("K_" + key.substr(2));
+        const std::initializer_list<const char*> stepping{"dA", "dB", "dC", "y_step", "x_step_final"};
+        if (std::any_of(stepping.begin(), stepping.end(), [this](const char* name) { return test_.has(name); }))
+            for (const char* name : stepping) need(name);
+        const std::initializer_list<const char*> forwarding{"state0", "y_state", "state1"};
+        if (std::any_of(forwarding.begin(), forwarding.end(), [this](const char* name) { return test_.has(name); }))
+            for (const char* name : forwarding) need(name);
+        if (!problem_.low_rank) return;
+        need("after.kernel.C");
+        need("after.kernel.l_kernel");
+        if (test_.has("K_long")) {
+            need("after_long.kernel.C");
+            need("after_long.kernel.l_kernel");
+        }
     }
 
     /// The lengths that C~ refers to: l_max or the first length asked for, doubled until it serves.
@@ -132,7 +156,7 @@ private:
         if (length < 1) file_.fail("l_max must be positive");
         while (length < problem_.length) length *= 2;
         problem_.transformed.emplace_back("after.", length);
-        if (test_.has("after_long.kernel.C")) {
+        if (test_.has("K_long")) {
             while (length < last_axis(test_.truth("K_long"))) length *= 2;
             problem_.transformed.emplace_back("after_long.", length);
         }
@@ -157,6 +181,10 @@ private:
         const auto found = in_double.find(result);
         if (found == in_double.end()) file_.fail("'" + name + "' needs a tensor that is missing (state0)");
         comparison.bounds = bounds_;
+        // The frequency-domain route of the reference passes next to a pole here.
+        if (problem_.low_rank && bounds_.in_double > standard_bounds.in_double &&
+            (name == "y_state" || name == "K_state"))
+            comparison.note = "the oracle itself is good to 4e-10";
         test_.compare(name, {found->second, in_float.at(result)}, comparison);
     }
 
@@ -238,7 +266,6 @@ void check_layer(Case& test, bool low_rank) {
     if (test.file().flag_or("is_real", false)) return test.pending_file("real diagonal systems");
     if (test.file().flag_or("dt_fast", false)) return test.pending_file("dt_fast");
     LayerCheck{test, low_rank}();
-    if (!test.has("y")) test.file().fail("the tensor 'y' is missing");
 }
 
 template <RealScalar Scalar>
@@ -269,6 +296,7 @@ void check_dss(Case& test) {
     LayerProblem problem;
     problem.heads = test.file().integer("H");
     problem.pairs = test.file().integer("N") / 2;
+    if (problem.heads < 1 || problem.pairs < 1) test.file().fail("H and N/2 must be positive");
     problem.dt_transform = transform_from_name(test.file().text_or("dt_transform", "exp"));
     problem.real_transform = transform_from_name(test.file().text_or("real_transform", "exp"));
     problem.imag_transform = transform_from_name(test.file().text_or("imag_transform", "none"));

@@ -56,6 +56,7 @@ void check_oracle(Case& test) {
         return Eigen::Map<const Eigen::VectorXcd>(test.input(name, {N}).values.data(), N).real();
     };
     const Values& P = test.input("P").values;
+    if (pairs < 1 || static_cast<Index>(P.size()) % pairs != 0) test.file().fail("P and Lambda do not fit together");
     const Index rank = static_cast<Index>(P.size()) / pairs;
     const double dt = test.input("dt", {}).values.front().real();
     const std::size_t length = test.truth("K").values.size();

@@ -12,7 +12,9 @@ LayerRun S4_RUN_LAYER() {
     const auto parameters = s4::Diagonal<float>::random({.channels = channels, .state_size = 16}, 1);
     const s4::Sequence<float> u = s4::white_noise<float>(length, channels, 2);
     s4::Sequence<float> y(length, channels);
-    LayerRun result{.abi = S4_TEXT(S4_ABI), .lanes = static_cast<int>(s4::Lanes<float>::count)};
+    LayerRun result;
+    result.abi = S4_TEXT(S4_ABI);
+    result.lanes = static_cast<int>(s4::Lanes<float>::count);
 
     s4::S4D<float, s4::Mode::convolution> layer{parameters};
     layer.prepare(length);
