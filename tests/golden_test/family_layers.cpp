@@ -135,7 +135,7 @@ private:
         const std::initializer_list<const char*> stepping{"dA", "dB", "dC", "y_step", "x_step_final"};
         if (std::any_of(stepping.begin(), stepping.end(), [this](const char* name) { return test_.has(name); }))
             for (const char* name : stepping) need(name);
-        const std::initializer_list<const char*> forwarding{"state0", "y_state", "state1"};
+        const std::initializer_list<const char*> forwarding{"state0", "y_state", "K_state", "state1"};
         if (std::any_of(forwarding.begin(), forwarding.end(), [this](const char* name) { return test_.has(name); }))
             for (const char* name : forwarding) need(name);
         if (!problem_.low_rank) return;

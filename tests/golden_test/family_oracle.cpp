@@ -88,7 +88,9 @@ void check_oracle(Case& test) {
     const Eigen::RowVectorXd C = real_vector("C").transpose();
     test.compare("K", {krylov_values<double>(step, C, length), krylov_values<float>(step, C, length)},
                  {.bounds = bounds, .label = "K by dense powers"});
-    if (test.has("dA")) test.compare("dA", computed_in_double(flatten(step.A_bar)), {.note = cast_note});
+    constexpr Index largest_written = 16;  // beyond, the matrix may be left out of the file
+    if (test.has("dA") || N <= largest_written)
+        test.compare("dA", computed_in_double(flatten(step.A_bar)), {.note = cast_note});
     test.compare("dB", computed_in_double(flatten(step.B_bar)), {.note = cast_note});
 }
 
