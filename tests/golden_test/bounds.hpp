@@ -1,9 +1,8 @@
 // How far from an oracle is right: the named tolerances of this program, one place.
 #pragma once
 
-#include <tests/support/tolerances.hpp>
-
 #include <string_view>
+#include <tests/support/tolerances.hpp>
 
 namespace s4::golden {
 

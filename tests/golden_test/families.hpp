@@ -1,9 +1,8 @@
 // The families of oracles, by the prefix of their files.
 #pragma once
 
-#include <tests/golden_test/report.hpp>
-
 #include <string_view>
+#include <tests/golden_test/report.hpp>
 
 namespace s4::golden {
 

@@ -1,9 +1,8 @@
 // disc_*: every rule, dense and diagonal.
-#include <tests/golden_test/families.hpp>
-
 #include <s4/discretize/dense.hpp>
 
 #include <set>
+#include <tests/golden_test/families.hpp>
 #include <variant>
 
 namespace s4::golden {

@@ -1,11 +1,10 @@
 // hippo_transition_*, hippo_nplr_*, hippo_s4dinit_*: matrices, decompositions and starting points, all in double.
-#include <tests/golden_test/families.hpp>
-#include <tests/support/instances.hpp>
-
 #include <s4/hippo/s4d_init.hpp>
 
 #include <algorithm>
 #include <set>
+#include <tests/golden_test/families.hpp>
+#include <tests/support/instances.hpp>
 #include <variant>
 
 namespace s4::golden {
@@ -165,8 +164,9 @@ void check_decomposition(Case& test, const Hippo& hippo, Index N, Index rank, co
 
     // A and B of the measure, rebuilt from the decomposition of the library and from that of the file.
     const HippoSystem system = transition(hippo, N);
-    const auto rebuild = [&](const char* whose, const Bounds& allowed, const Eigen::VectorXcd& lambda, const ComplexMatrix& basis,
-                             const ComplexMatrix& correction, const Eigen::VectorXcd& input) {
+    const auto rebuild = [&](const char* whose, const Bounds& allowed, const Eigen::VectorXcd& lambda,
+                             const ComplexMatrix& basis, const ComplexMatrix& correction,
+                             const Eigen::VectorXcd& input) {
         const ComplexMatrix scaled = basis * lambda.asDiagonal();
         const RealMatrix P_rebuilt = 2 * (correction * basis.transpose()).real();
         RealMatrix A = 2 * (scaled * basis.adjoint()).real();
@@ -214,7 +214,7 @@ void check_s4d_init(Case& test) {
     for (const std::string& name : names) {
         const DiagonalInit init = s4d_init(s4d_init_from_name(name), N);
         Comparison stored{.bounds = single_precision_oracle_bounds,
-                                .note = std::string{cast_note} + ", the oracle is single precision"};
+                          .note = std::string{cast_note} + ", the oracle is single precision"};
         test.compare(name + ".A_f64", computed_in_double(flatten(init.lambda)), {.note = cast_note});
         test.compare(name + ".A", computed_in_double(flatten(init.lambda)), stored);
         Eigen::VectorXcd B = init.B;

@@ -1,11 +1,10 @@
 // s4_dplr_*, s4d_*: whole layers in both modes, with both FFTs; s4d_dss_*: the kernel of DSS.
-#include <tests/golden_test/families.hpp>
-#include <tests/golden_test/layer_problem.hpp>
-
 #include <s4/kernel/diagonal_kernel.hpp>
 
 #include <algorithm>
 #include <initializer_list>
+#include <tests/golden_test/families.hpp>
+#include <tests/golden_test/layer_problem.hpp>
 
 namespace s4::golden {
 
@@ -79,7 +78,8 @@ public:
     void operator()() {
         test_.pending_gradients();
         read();
-        const LayerResults in_double = problem_.low_rank ? run_dplr_in_double(problem_) : run_diagonal_in_double(problem_);
+        const LayerResults in_double =
+            problem_.low_rank ? run_dplr_in_double(problem_) : run_diagonal_in_double(problem_);
         const LayerResults in_float = problem_.low_rank ? run_dplr_in_float(problem_) : run_diagonal_in_float(problem_);
         compare_system(in_double.system, in_float.system);
         compare_recurrence(in_double.recurrence, in_float.recurrence);
@@ -119,7 +119,8 @@ private:
         for (const auto& [name, tensor] : file_.tensors()) {
             if (name == "K_short" || name == "K_long") problem_.kernels.emplace_back(name, last_axis(tensor));
             if (name.starts_with("K_rate") && !problem_.low_rank)
-                problem_.rates.emplace_back(name, number_from(std::string_view{name}.substr(6), name), last_axis(tensor));
+                problem_.rates.emplace_back(name, number_from(std::string_view{name}.substr(6), name),
+                                            last_axis(tensor));
         }
         if (problem_.low_rank) read_kernel_lengths();
     }

@@ -1,6 +1,4 @@
 // oracle_*: a real LegS system in extended precision, against the kernels and the recurrence.
-#include <tests/golden_test/families.hpp>
-
 #include <s4/discretize/dense.hpp>
 #include <s4/fft/fftw.hpp>
 #include <s4/fft/kiss_fft.hpp>
@@ -9,6 +7,7 @@
 #include <s4/recurrence/dplr_recurrence.hpp>
 
 #include <span>
+#include <tests/golden_test/families.hpp>
 
 namespace s4::golden {
 
@@ -80,10 +79,9 @@ void check_oracle(Case& test) {
     }
     test.compare("K", {impulse_response(system, length)}, {.bounds = bounds, .label = "K by stepping"});
 
-    const Eigen::MatrixXd A =
-        Eigen::Map<const Eigen::Matrix<std::complex<double>, Dynamic, Dynamic, Eigen::RowMajor>>(
-            test.input("A", {N, N}).values.data(), N, N)
-            .real();
+    const Eigen::MatrixXd A = Eigen::Map<const Eigen::Matrix<std::complex<double>, Dynamic, Dynamic, Eigen::RowMajor>>(
+                                  test.input("A", {N, N}).values.data(), N, N)
+                                  .real();
     const DenseStep<double> step = discretize(Bilinear{}, A, real_vector("B"), dt);
     const Eigen::RowVectorXd C = real_vector("C").transpose();
     test.compare("K", {krylov_values<double>(step, C, length), krylov_values<float>(step, C, length)},

@@ -1,11 +1,11 @@
 // cauchy_*, vandermonde_*: the sums inside the kernels.
-#include <tests/golden_test/families.hpp>
-
 #include <s4/kernel/cauchy.hpp>
 #include <s4/kernel/vandermonde.hpp>
 
 #include <algorithm>
+#include <cstdio>
 #include <span>
+#include <tests/golden_test/families.hpp>
 
 namespace s4::golden {
 
@@ -20,7 +20,8 @@ struct Batched {
     std::size_t count;
 
     explicit Batched(const Tensor& tensor)
-        : values{tensor.values}, batch{1},
+        : values{tensor.values},
+          batch{1},
           count{static_cast<std::size_t>(tensor.shape.empty() ? 1 : tensor.shape.back())} {
         for (std::size_t axis = 0; axis + 1 < tensor.shape.size(); ++axis)
             batch *= static_cast<std::size_t>(tensor.shape[axis]);
@@ -150,7 +151,8 @@ void check_vandermonde(Case& test) {
     const auto bounds = [&](const std::string& name, double gain) {
         return hard ? amplified(cancellation(v, gain, largest_of(test.truth(name).values))) : Comparison{};
     };
-    test.compare("y", {vandermonde_values<double>(v, x, batch, y.count), vandermonde_values<float>(v, x, batch, y.count)},
+    test.compare("y",
+                 {vandermonde_values<double>(v, x, batch, y.count), vandermonde_values<float>(v, x, batch, y.count)},
                  bounds("y", 2));
     test.compare("transpose", {transposed_values<double>(v, x, u, batch), transposed_values<float>(v, x, u, batch)},
                  bounds("transpose", 1));

@@ -1,9 +1,8 @@
-#include <tests/golden_test/golden_file.hpp>
-
 #include <s4/io/safetensors.hpp>
 
 #include <cmath>
 #include <cstdlib>
+#include <tests/golden_test/golden_file.hpp>
 
 namespace s4::golden {
 

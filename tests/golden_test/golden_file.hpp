@@ -33,9 +33,7 @@ public:
     /// Error that names the file when there is none.
     [[nodiscard]] const Tensor& tensor(std::string_view name) const;
     [[nodiscard]] bool has_metadata(std::string_view key) const { return metadata_.contains(key); }
-    [[nodiscard]] const std::map<std::string, std::string, std::less<>>& metadata() const noexcept {
-        return metadata_;
-    }
+    [[nodiscard]] const std::map<std::string, std::string, std::less<>>& metadata() const noexcept { return metadata_; }
 
     /// Metadata as text, as a number, as yes or no. Error that names the file and the key when it is something else;
     /// with a fallback, a missing key is no error.

@@ -1,15 +1,14 @@
 // Runs a LayerProblem through a layer of the library, in both modes and with both FFTs.
 #pragma once
 
-#include <tests/golden_test/layer_problem.hpp>
-#include <tests/golden_test/report.hpp>
-
 #include <s4/fft/fftw.hpp>
 #include <s4/fft/kiss_fft.hpp>
 #include <s4/layer/s4_layer.hpp>
 
 #include <array>
 #include <span>
+#include <tests/golden_test/layer_problem.hpp>
+#include <tests/golden_test/report.hpp>
 
 namespace s4::golden {
 
@@ -92,7 +91,9 @@ private:
     [[nodiscard]] Writer outputs(Values& values) const {
         return {values, {problem_.batch, causal(), problem_.heads, problem_.length}};
     }
-    [[nodiscard]] Writer states(Values& values) const { return {values, {1, problem_.batch, problem_.heads, problem_.pairs}}; }
+    [[nodiscard]] Writer states(Values& values) const {
+        return {values, {1, problem_.batch, problem_.heads, problem_.pairs}};
+    }
 
     void put(Writer& to, Index b, Index c, const Sequence<Scalar>& y) const {
         for (Index h = 0; h < problem_.heads; ++h)
@@ -164,8 +165,7 @@ private:
             layer.prepare(problem_.length);
             auto workspace = layer.make_workspace();
             Sequence<Scalar> u(problem_.batch * problem_.length, problem_.heads);
-            for (Index b = 0; b < problem_.batch; ++b)
-                u.middleRows(b * problem_.length, problem_.length) = input(b);
+            for (Index b = 0; b < problem_.batch; ++b) u.middleRows(b * problem_.length, problem_.length) = input(b);
             Sequence<Scalar> y(u.rows(), u.cols());
             layer.forward(workspace, u, y, problem_.batch);
             for (Index b = 0; b < problem_.batch; ++b)

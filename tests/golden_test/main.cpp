@@ -1,6 +1,4 @@
 // Compares the library with every numeric oracle of a folder: S4_GOLDEN_DIR, or tests/golden.
-#include <tests/golden_test/families.hpp>
-
 #include <s4/core/error.hpp>
 
 #include <gtest/gtest.h>
@@ -13,6 +11,7 @@
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <tests/golden_test/families.hpp>
 #include <vector>
 
 namespace s4::golden {
@@ -100,7 +99,9 @@ int run(int argc, char** argv) {
         std::string suite{family == nullptr ? "unknown_" : family->prefix};
         suite.pop_back();
         ::testing::RegisterTest(suite.c_str(), stem.c_str(), nullptr, nullptr, __FILE__, __LINE__,
-                                [file, &report]() -> ::testing::Test* { return new FileTest{file, report}; });
+                                [file, &report]() -> ::testing::Test* {
+                                    return new FileTest{file, report};
+                                });
     }
     const int status = RUN_ALL_TESTS();
     report.print_summary();

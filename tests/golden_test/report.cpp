@@ -1,10 +1,9 @@
-#include <tests/golden_test/report.hpp>
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <tests/golden_test/report.hpp>
 
 namespace s4::golden {
 
@@ -17,7 +16,8 @@ std::string error_text(const std::optional<double>& error) {
     return text;
 }
 
-/// max|found − truth| / max|truth|; the plain difference where the truth is all zero; infinite if anything is not finite.
+/// max|found − truth| / max|truth|; the plain difference where the truth is all zero; infinite if anything is not
+/// finite.
 double relative_error(const Values& found, const Values& truth) {
     if (found.size() != truth.size()) return std::numeric_limits<double>::infinity();
     const auto size = static_cast<Index>(found.size());
@@ -98,7 +98,7 @@ void Case::compare(const std::string& name, const Found& found, const Comparison
 void Case::compare_with(const std::string& name, const Values& truth, const Found& found,
                         const Comparison& comparison) {
     if (!name.empty()) done_.insert(name);
-    Report::Line line{file_.stem(), comparison.label.empty() ? name : comparison.label, {}, {}, comparison.back_end,
+    Report::Line line{file_.stem(),   comparison.label.empty() ? name : comparison.label, {}, {}, comparison.back_end,
                       comparison.note};
     const auto remark = [&line](const std::string& text) { line.note += (line.note.empty() ? "" : "; ") + text; };
     if (truth.empty()) remark("the oracle is empty");

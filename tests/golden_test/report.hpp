@@ -1,14 +1,13 @@
 // What this program prints, and what makes it fail.
 #pragma once
 
-#include <tests/golden_test/bounds.hpp>
-#include <tests/golden_test/golden_file.hpp>
-
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <tests/golden_test/bounds.hpp>
+#include <tests/golden_test/golden_file.hpp>
 
 namespace s4::golden {
 
@@ -60,7 +59,7 @@ struct Comparison {
     std::string label = {};     ///< instead of the tensor's name, where one tensor is compared with several results
     std::string back_end = {};  ///< which FFT
     std::string note = {};
-    bool judge_float = true;    ///< false: the error in float is printed, not judged
+    bool judge_float = true;  ///< false: the error in float is printed, not judged
 };
 
 /// One file under test. Remembers what became of each of its tensors: input, compared or pending; whatever is left

@@ -1,7 +1,7 @@
-#include <tests/golden_test/layer_runs.hpp>
-
 #include <s4/discretize/bilinear.hpp>
 #include <s4/discretize/zero_order_hold.hpp>
+
+#include <tests/golden_test/layer_runs.hpp>
 
 namespace s4::golden {
 

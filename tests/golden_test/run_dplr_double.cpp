@@ -2,8 +2,6 @@
 
 namespace s4::golden {
 
-LayerResults run_dplr_in_double(const LayerProblem& problem) {
-    return LayerRun<Dplr<double>>{problem}();
-}
+LayerResults run_dplr_in_double(const LayerProblem& problem) { return LayerRun<Dplr<double>>{problem}(); }
 
 }  // namespace s4::golden

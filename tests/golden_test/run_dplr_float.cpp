@@ -2,8 +2,6 @@
 
 namespace s4::golden {
 
-LayerResults run_dplr_in_float(const LayerProblem& problem) {
-    return LayerRun<Dplr<float>>{problem}();
-}
+LayerResults run_dplr_in_float(const LayerProblem& problem) { return LayerRun<Dplr<float>>{problem}(); }
 
 }  // namespace s4::golden

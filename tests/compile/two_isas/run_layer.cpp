@@ -9,7 +9,14 @@
 
 LayerRun S4_RUN_LAYER() {
     constexpr s4::Index length = 200, channels = 5;
-    const auto parameters = s4::Diagonal<float>::random({.channels = channels, .state_size = 16}, 1);
+    std::vector<s4::DiagonalSystem> systems(channels);
+    for (s4::Index h = 0; h < channels; ++h) {
+        s4::DiagonalSystem& system = systems[static_cast<std::size_t>(h)];
+        system.lambda = Eigen::Vector3cd(std::complex(-0.5, 1.0), std::complex(-0.5, 4.0), std::complex(-1.0, 9.0));
+        system.B = system.C = Eigen::Vector3cd::Ones();
+        system.dt = Eigen::Vector3d::Constant(0.01 * static_cast<double>(h + 1));
+    }
+    const auto parameters = s4::Diagonal<float>::from_systems(systems);
     const s4::Sequence<float> u = s4::white_noise<float>(length, channels, 2);
     s4::Sequence<float> y(length, channels);
     LayerRun result;

@@ -1,13 +1,18 @@
-// Both modes of a layer, from an installed s4.
+// Both modes of a layer, from another project. (Parameters by hand: `random` would take the compiler much longer.)
 #include <s4/fft/fftw.hpp>
 #include <s4/s4.hpp>
 
 #include <iostream>
 
 int main() {
-    const auto parameters = s4::S4D<float, s4::Mode::convolution>::Ssm::random({.channels = 3, .state_size = 8}, 1);
-    const s4::Sequence<float> u = s4::white_noise<float>(100, 3, 2);
-    s4::Sequence<float> y(100, 3), y_stream(100, 3);
+    s4::DiagonalSystem system;
+    system.lambda = Eigen::Vector2cd(std::complex(-0.5, 1.0), std::complex(-0.5, 4.0));
+    system.B = Eigen::Vector2cd::Ones();
+    system.C = Eigen::Vector2cd(std::complex(1.0, 0.5), std::complex(-1.0, 0.25));
+    system.dt = Eigen::Vector2d::Constant(0.1);
+    const auto parameters = s4::Diagonal<float>::from_systems(std::span{&system, 1});
+    const s4::Sequence<float> u = s4::white_noise<float>(100, 1, 2);
+    s4::Sequence<float> y(100, 1), y_stream(100, 1);
 
     s4::S4D<float, s4::Mode::convolution> layer{parameters};
     layer.prepare(u.rows());
