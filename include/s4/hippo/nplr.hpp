@@ -2,8 +2,7 @@
 #pragma once
 
 #include <s4/hippo/hippo.hpp>
-
-#include <Eigen/Eigenvalues>
+#include <s4/hippo/skew_eigen.hpp>
 
 #include <cmath>
 #include <complex>
@@ -24,131 +23,68 @@ struct Nplr {
 
 namespace detail {
 
-/// The eigenpairs (−iσ_j, V_j) of a real skew matrix of even size N: σ [N/2] descending and ≥ 0, V [N × N/2].
-template <std::floating_point Real>
-struct SkewEigen {
-    Eigen::Matrix<Real, Dynamic, 1> sigma;
-    Eigen::Matrix<std::complex<Real>, Dynamic, Dynamic> V;
-};
-
-/// An orthonormal basis [rows × rank] of the span of `vectors` [rows × ≥ rank], largest first (Gram–Schmidt, twice).
-template <std::floating_point Real>
-Eigen::Matrix<Real, Dynamic, Dynamic> orthonormal_basis(Eigen::Matrix<Real, Dynamic, Dynamic> vectors, Index rank) {
-    for (Index j = 0; j < rank; ++j) {
-        Index largest = 0;
-        vectors.rightCols(vectors.cols() - j).colwise().squaredNorm().maxCoeff(&largest);
-        vectors.col(j).swap(vectors.col(j + largest));
-        for (int repeat = 0; repeat < 2; ++repeat)
-            for (Index i = 0; i < j; ++i) vectors.col(j) -= vectors.col(i).dot(vectors.col(j)) * vectors.col(i);
-        vectors.col(j).normalize();
-        for (Index k = j + 1; k < vectors.cols(); ++k)
-            vectors.col(k) -= vectors.col(j).dot(vectors.col(k)) * vectors.col(j);
-    }
-    return vectors.leftCols(rank);
-}
-
-/// S = Q T Qᵀ with T tridiagonal and skew (Householder; the Hessenberg form of a skew matrix is that), and with
-/// D = diag(1, i, −1, −i, …) T = −i D M D⁻¹, where M is real, symmetric and has a zero diagonal. An eigenvector
-/// M y = σ y gives S (Q D y) = −iσ (Q D y): its even entries make the real part and its odd ones the imaginary part,
-/// and each of the two sets of half vectors is orthogonal. Seeing to the latter (in the null space, where M mixes
-/// them, and by one Newton step against the solver's own 1e-13) makes [V, conj V] unitary to rounding whatever the
-/// multiplicities, which a Hermitian solver on iS does not; and all arithmetic is real. O(N³).
-template <std::floating_point Real>
-SkewEigen<Real> skew_eigen(const Eigen::Matrix<Real, Dynamic, Dynamic>& S) {
-    using Matrix = Eigen::Matrix<Real, Dynamic, Dynamic>;
-    using Vector = Eigen::Matrix<Real, Dynamic, 1>;
-    const Index N = S.rows();
-    const Index pairs = N / 2;
-    const Eigen::HessenbergDecomposition<Matrix> reduction(S);
-    const Matrix Q = reduction.matrixQ();
-    const Matrix T = reduction.matrixH();
-    const Vector diagonal = Vector::Zero(N);
-    const Vector below = (T.diagonal(-1) - T.diagonal(1)) / 2;
-    Eigen::SelfAdjointEigenSolver<Matrix> solver;
-    solver.computeFromTridiagonal(diagonal, below);
-    require(solver.info() == Eigen::Success, "nplr: the eigenvalue solver did not converge at N = ", N);
-
-    // The largest half of the eigenvalues of M, descending; they come in pairs ±σ, ascending.
-    SkewEigen<Real> result;
-    result.sigma = solver.eigenvalues().tail(pairs).reverse().cwiseMax(Real{0});
-    const Real rounding = static_cast<Real>(N) * std::numeric_limits<Real>::epsilon() * result.sigma(0);
-    Index zeros = 0;
-    while (zeros < pairs && result.sigma(pairs - 1 - zeros) <= rounding) ++zeros;
-
-    result.V.resize(N, pairs);
-    for (const Index parity : {Index{0}, Index{1}}) {
-        const auto half_of = [parity, pairs](const auto& matrix, Index first, Index count) {
-            Matrix half(pairs, count);
-            for (Index j = 0; j < pairs; ++j) half.row(j) = matrix.row(2 * j + parity).segment(first, count);
-            return half;
-        };
-        Matrix half = half_of(solver.eigenvectors(), pairs, pairs) * std::sqrt(Real{2});
-        half = half.rowwise().reverse().eval();
-        if (zeros > 0)
-            half.rightCols(zeros) =
-                orthonormal_basis<Real>(half_of(solver.eigenvectors(), pairs - zeros, 2 * zeros), zeros);
-        Matrix excess = half.transpose() * half;
-        excess.diagonal().array() -= Real{1};
-        half -= (half * excess / 2).eval();
-        Matrix basis(N, pairs);
-        for (Index j = 0; j < pairs; ++j)
-            basis.col(j) = (j % 2 == 0 ? std::sqrt(Real{0.5}) : -std::sqrt(Real{0.5})) * Q.col(2 * j + parity);
-        if (parity == 0)
-            result.V.real().noalias() = basis * half;
-        else
-            result.V.imag().noalias() = basis * half;
-    }
-    return result;
-}
-
 /// Fixes what an eigensolver leaves open. Phase: the first entry of each column that is not rounding is real and
 /// positive. A pair with eigenvalue 0 may also be conjugated: its first imaginary part is positive.
 template <std::floating_point Real>
 void fix_phases(SkewEigen<Real>& eigen) {
     const Real rounding = 4096 * std::numeric_limits<Real>::epsilon();
+    const Index N = eigen.V.rows();
     for (Index j = 0; j < eigen.V.cols(); ++j) {
-        auto column = eigen.V.col(j);
+        std::complex<Real>* column = eigen.V.data() + j * N;
         Index pivot = 0;
-        while (pivot + 1 < column.size() && std::abs(column(pivot)) <= rounding) ++pivot;
-        const Real size = std::abs(column(pivot));
-        column *= std::conj(column(pivot)) / size;
-        column(pivot) = size;
-        if (eigen.sigma(j) > rounding * eigen.sigma(0)) continue;
-        for (Index n = 0; n < column.size(); ++n) {
-            if (std::abs(column(n).imag()) <= rounding) continue;
-            if (column(n).imag() < 0) column = column.conjugate().eval();
-            break;
-        }
+        while (pivot + 1 < N && std::abs(column[pivot]) <= rounding) ++pivot;
+        const Real size = std::abs(column[pivot]);
+        const std::complex<Real> phase = std::conj(column[pivot]) / size;
+        for (Index n = 0; n < N; ++n) column[n] = multiply(column[n], phase);
+        column[pivot] = size;
+        if (eigen.sigma[j] > rounding * eigen.sigma[0]) continue;
+        Index turned = 0;
+        while (turned + 1 < N && std::abs(column[turned].imag()) <= rounding) ++turned;
+        if (column[turned].imag() < 0)
+            for (Index n = 0; n < N; ++n) column[n] = std::conj(column[n]);
     }
+}
+
+/// Vᴴ b [N/2] of a real vector whose N entries are `stride` apart.
+template <std::floating_point Real>
+std::complex<Real> project(const std::complex<Real>* column, const Real* b, Index stride, Index N) noexcept {
+    std::complex<Real> sum = 0;
+    for (Index n = 0; n < N; ++n) sum += b[n * stride] * std::conj(column[n]);
+    return sum;
 }
 
 }  // namespace detail
 
 /// The normal-plus-low-rank form of a measure with `rank` rows of P (zero rows beyond the natural rank). O(N³): about
-/// 5 s at N = 1024; A is rebuilt to 1e-13 of its size. Error unless N is even and positive, the measure has such a
+/// 3 s at N = 1024; A is rebuilt to 1e-13 of its size. Error unless N is even and positive, the measure has such a
 /// form, and `rank` is at least the natural one. (S4, theorem 1)
 ///
-/// A template only to keep Eigen's solvers out of every file that includes this header but does not call it.
+/// Like the functions of <s4/hippo/hippo.hpp> a template only to cost nothing where it is included but not called.
 template <std::same_as<double> Real = double>
 [[nodiscard]] Nplr nplr(const Hippo& hippo, Index N, Index rank) {
     detail::require(N >= 2 && N % 2 == 0, "nplr ", name_of(hippo),
                     ": the state size N must be even and positive, found ", N);
-    const Eigen::Matrix<Real, Dynamic, Dynamic> P = low_rank(hippo, N, rank);
+    using Matrix = Eigen::Matrix<Real, Dynamic, Dynamic>;
+    const Matrix P = low_rank(hippo, N, rank);
     const HippoSystem system = transition(hippo, N);
-    Eigen::Matrix<Real, Dynamic, Dynamic> normal = system.A;
-    normal.noalias() += P.transpose() * P;
-    const Eigen::Matrix<Real, Dynamic, Dynamic> skew = (normal - normal.transpose()) / 2;
-
+    Matrix skew(N, N);  // of A alone: the correction is symmetric
+    for (Index j = 0; j < N; ++j)
+        for (Index i = 0; i < N; ++i) skew(i, j) = (system.A(i, j) - system.A(j, i)) / 2;
     detail::SkewEigen<Real> eigen = detail::skew_eigen<Real>(skew);
     detail::fix_phases(eigen);
 
     Nplr result;
     result.lambda.resize(N / 2);
-    result.lambda.real().setConstant(normal_real_part(hippo));
-    result.lambda.imag() = -eigen.sigma;
-    result.P.noalias() = P.template cast<std::complex<Real>>() * eigen.V.conjugate();
-    result.B.noalias() = eigen.V.adjoint() * system.B.template cast<std::complex<Real>>();
-    result.V = std::move(eigen.V);
+    result.P.resize(rank, N / 2);
+    result.B.resize(N / 2);
+    const Real decay = normal_real_part(hippo);
+    for (Index j = 0; j < N / 2; ++j) {
+        const std::complex<Real>* column = eigen.V.data() + j * N;
+        result.lambda[j] = {decay, -eigen.sigma[j]};
+        for (Index r = 0; r < rank; ++r) result.P(r, j) = detail::project<Real>(column, P.data() + r, rank, N);
+        result.B[j] = detail::project<Real>(column, system.B.data(), 1, N);
+    }
+    result.V.swap(eigen.V);
     return result;
 }
 
