@@ -5,18 +5,35 @@
 
 #if defined(_OPENMP)
 #include <omp.h>
+
+#include <exception>
 #endif
 
 namespace s4::inline S4_ABI {
 
 /// Runs `body(index)` for index = 0 … count−1, on all threads when compiled with OpenMP and not already inside a
-/// parallel region. Iterations must not touch each other's data, must not throw, and get their own scratch.
+/// parallel region. Iterations must not touch each other's data and get their own scratch. What one throws arrives at
+/// the caller after the others have ended (the first of several).
 template <class Body>
 void parallel_for(Index count, const Body& body) {
 #if defined(_OPENMP)
     if (count > 1 && omp_in_parallel() == 0) {
+#if defined(__cpp_exceptions)
+        std::exception_ptr first;
+#pragma omp parallel for schedule(dynamic)
+        for (Index index = 0; index < count; ++index) {
+            try {
+                body(index);
+            } catch (...) {
+#pragma omp critical(s4_parallel_for)
+                if (!first) first = std::current_exception();
+            }
+        }
+        if (first) std::rethrow_exception(first);
+#else
 #pragma omp parallel for schedule(dynamic)
         for (Index index = 0; index < count; ++index) body(index);
+#endif
         return;
     }
 #endif
