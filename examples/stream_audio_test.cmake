@@ -60,7 +60,9 @@ set(PNG 89504e470d0a1a0a)
 
 # wav(<path> <format, channels, bits, data size, data: octal escapes>): a small file at 48 kHz.
 function(wav path format channels bits size data)
-  execute_process(COMMAND printf "RIFF\\377\\377\\000\\000WAVEfmt \\020\\000\\000\\000\\${format}\\000\\${channels}\\000\\200\\273\\000\\000\\000\\000\\001\\000\\010\\000\\${bits}\\000data\\${size}\\000\\000\\000${data}"
+  set(header "RIFF\\377\\377\\000\\000WAVEfmt \\020\\000\\000\\000\\${format}\\000\\${channels}\\000")
+  string(APPEND header "\\200\\273\\000\\000\\000\\000\\001\\000\\010\\000\\${bits}\\000data\\${size}\\000\\000\\000")
+  execute_process(COMMAND printf "${header}${data}"
                   OUTPUT_FILE "${path}" COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
 

@@ -1,5 +1,5 @@
-# Compiles SOURCE without writing anything. MODE pass: it must compile. MODE fail: with S4_MUST_FAIL defined it must not,
-# and the compiler must say what the first line of the file expects: `// expected: <regex>`.
+# Compiles SOURCE without writing anything. MODE pass: it must compile. MODE fail: with S4_MUST_FAIL defined it must
+# not, and the compiler must say what the first line of the file expects: `// expected: <regex>`.
 set(ENV{LC_ALL} C)  # plain quotes, English
 set(definition "")
 if(MODE STREQUAL "fail")
@@ -25,5 +25,6 @@ if(NOT result MATCHES "^[0-9]+$" OR result EQUAL 0)
 endif()
 string(REPLACE "\\n" "\n" expected "${expected}")
 if(NOT output MATCHES "${expected}")
-  message(FATAL_ERROR "${SOURCE} does not compile, as it must, but no error matches\n  ${expected}\nThe compiler said:\n${output}")
+  message(FATAL_ERROR "${SOURCE} does not compile, as it must, but no error matches\n  ${expected}\nThe compiler said:\n"
+                      "${output}")
 endif()

@@ -25,7 +25,7 @@ void check(bool claim, const char* sentence) {
 void check_accepted(const s4::Safetensors& file) {
     std::size_t filled = 0;
     for (const std::string& name : file.names()) {
-        const s4::TensorInfo info = file.info(name);
+        const s4::StoredTensor info = file.info(name);
         check(info.begin == filled && info.begin <= info.end, "tensors lie one after the other");
         filled = info.end;
         std::size_t count = 1;

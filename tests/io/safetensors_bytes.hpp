@@ -55,7 +55,7 @@ inline void expect_consistent(const Safetensors& file) {
     std::size_t filled = 0;
     unsigned sum = 0;
     for (const std::string& name : file.names()) {
-        const TensorInfo info = file.info(name);
+        const StoredTensor info = file.info(name);
         ASSERT_EQ(info.begin, filled) << name;
         ASSERT_LE(info.begin, info.end) << name;
         filled = info.end;

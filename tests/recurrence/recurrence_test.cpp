@@ -11,6 +11,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <string>
+#include <type_traits>
 
 namespace s4::test {
 namespace {
@@ -123,6 +125,56 @@ TYPED_TEST(Recurrences, SlowModesKeepTheirDigits) {  // Ā itself, rounded to fl
                   2 * Tolerance<TypeParam>::law)
             << dt;
     }
+}
+
+template <class Wide_, class Narrow>
+void widen(const typename Narrow::Parameters& from, typename Wide_::Parameters& to) {
+    Narrow::for_each_tensor(
+        [](const TensorInfo&, const auto& narrow, auto& wide) {
+            wide = narrow.template cast<typename std::decay_t<decltype(wide)>::Scalar>();
+        },
+        from, to);
+}
+
+template <template <class> class Ssm>
+void expect_float_to_follow_double(const typename Ssm<float>::Parameters& parameters, double bound) {
+    typename Ssm<double>::Parameters wide;
+    widen<Ssm<double>, Ssm<float>>(parameters, wide);
+    const Index channels = parameters.channels();
+    const Sequence<float> u = white_noise<float>(4096, channels, 13);
+    const Recurrence<Ssm<float>> recurrence(parameters);
+    const Recurrence<Ssm<double>> truth(wide);
+    auto state = recurrence.make_state();
+    auto true_state = truth.make_state();
+    const Sequence<float> y = scan<Ssm<float>>(recurrence, state, u);
+    const Sequence<double> expected = scan<Ssm<double>>(truth, true_state, u.cast<double>());
+    EXPECT_LE(relative_error(y, expected), bound);
+    typename Recurrence<Ssm<float>>::StateMatrix x(channels, parameters.A_real.cols());
+    typename Recurrence<Ssm<double>>::StateMatrix true_x(channels, parameters.A_real.cols());
+    recurrence.read(state, x);
+    truth.read(true_state, true_x);
+    EXPECT_LE(relative_error(x, true_x), bound);
+}
+
+template <class Scalar>
+using PlainDiagonal = Diagonal<Scalar>;
+template <class Scalar>
+using PlainDplr = Dplr<Scalar>;
+
+TEST(FloatRecurrence, FollowsDoubleOverLongMemoriesAndFastModes) {
+    for (const double dt : {1e-3, 2e-3, 1e-2, 1e-1})
+        for (const S4dInit init : {S4dInit::lin, S4dInit::inv, S4dInit::quad, S4dInit::legs}) {
+            SCOPED_TRACE(std::string{name_of(init)} + " " + std::to_string(dt));
+            expect_float_to_follow_double<PlainDiagonal>(
+                Diagonal<float>::random({.channels = 3, .init = init, .timescale = {dt, dt}}, 12), Tolerance<float>::golden);
+        }
+    for (const double dt : {1e-3, 1e-2, 1e-1})
+        for (const Hippo& hippo : {Hippo{LegS{}}, Hippo{LegT{}}, Hippo{Fourier{}}}) {
+            SCOPED_TRACE(std::string{name_of(hippo)} + " " + std::to_string(dt));
+            expect_float_to_follow_double<PlainDplr>(
+                Dplr<float>::random({.channels = 3, .hippo = hippo, .timescale = {dt, dt}}, 12),
+                std::holds_alternative<LegS>(hippo) ? Tolerance<float>::golden : Tolerance<float>::golden_hard);
+        }
 }
 
 TEST(RoundStable, NoAcceptedModeGrowsAfterRounding) {

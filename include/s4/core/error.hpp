@@ -7,6 +7,7 @@
 #include <concepts>
 #include <cstdio>
 #include <cstdlib>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -55,18 +56,57 @@ std::string to_text(Real value) {
 #endif
 }
 
+/// One piece of a message: a text that outlives the call, or a number. Erased, so that the many different calls of
+/// `require` compile to one function and keep only a comparison in the code around them.
+class Part {
+public:
+    Part(std::string_view text) noexcept : text_{text} {}
+    Part(const char* text) noexcept : text_{text} {}
+    Part(const std::string& text) noexcept : text_{text} {}
+    Part(bool value) noexcept : text_{value ? "true" : "false"} {}
+    template <std::signed_integral Integer>
+    Part(Integer value) noexcept : kind_{Kind::integer}, integer_{value} {}
+    template <std::unsigned_integral Integer>
+    Part(Integer value) noexcept : kind_{Kind::natural}, natural_{value} {}
+    template <std::floating_point Real>
+    Part(Real value) noexcept : kind_{Kind::real}, real_{value} {}
+
+    void append_to(std::string& message) const {
+        switch (kind_) {
+            case Kind::text: message.append(text_); break;
+            case Kind::integer: message.append(to_text(integer_)); break;
+            case Kind::natural: message.append(to_text(natural_)); break;
+            case Kind::real: message.append(to_text(real_)); break;
+        }
+    }
+
+private:
+    enum class Kind { text, integer, natural, real };
+    Kind kind_ = Kind::text;
+    std::string_view text_{};
+    union {
+        long long integer_;
+        unsigned long long natural_;
+        long double real_ = 0;
+    };
+};
+
+[[noreturn]] inline void raise_parts(std::initializer_list<Part> parts) {
+    std::string message;
+    for (const Part& part : parts) part.append_to(message);
+    raise_message(message);
+}
+
 template <class... Parts>
 [[noreturn]] void raise(const Parts&... parts) {
-    std::string message;
-    (message.append(to_text(parts)), ...);
-    raise_message(message);
+    raise_parts({parts...});
 }
 
 /// Raises the message made of `parts` unless `condition` holds.
 template <class... Parts>
 void require(bool condition, const Parts&... parts) {
     if (!condition) [[unlikely]]
-        raise(parts...);
+        raise_parts({parts...});
 }
 
 }  // namespace detail

@@ -5,9 +5,10 @@
 #include <s4/discretize/bilinear.hpp>
 #include <s4/parameters/dplr.hpp>
 
-#include <Eigen/LU>
-
+#include <cmath>
+#include <complex>
 #include <concepts>
+#include <utility>
 
 namespace s4::inline S4_ABI {
 
@@ -42,12 +43,17 @@ inline void invert(double (&matrix)[max_rank][max_rank], Index size) noexcept {
 /// Bilinear discretisation by Woodbury's identity. With E = dt(Λ − P P*), Δ = (I − dtΛ/2)⁻¹ and S = (I + P*ΔdtP/2)⁻¹:
 /// Ā = 2(I − E/2)⁻¹ − I = 2Δ − I − ΔdtP · S · P*Δ and B̄ = (I − E/2)⁻¹ dt B. Sums over both halves of the pairs are
 /// real, so S is a real [rank × rank] matrix. O(rank² N).
-[[nodiscard]] inline DiscreteDplr discretize(Bilinear, const DplrSystem& system) {
+template <std::same_as<DplrSystem> System>
+[[nodiscard]] DiscreteDplr discretize(Bilinear, const System& system) {
     const Index pairs = system.lambda.size();
     const Index rank = system.P.rows();
-    DiscreteDplr discrete{Eigen::VectorXcd(pairs), Eigen::MatrixXcd(pairs, rank), Eigen::MatrixXcd(rank, pairs),
-                          Eigen::VectorXcd(pairs)};
-    Eigen::MatrixXcd scaled_p(pairs, rank);  // Δ dt P
+    DiscreteDplr discrete;
+    discrete.a_minus_one.resize(pairs);
+    discrete.F.resize(pairs, rank);
+    discrete.G.resize(rank, pairs);
+    discrete.B_bar.resize(pairs);
+    Eigen::MatrixXcd scaled_p;  // Δ dt P
+    scaled_p.resize(pairs, rank);
     for (Index n = 0; n < pairs; ++n) {
         const std::complex<double> z = system.dt[n] * system.lambda[n];
         const std::complex<double> delta = 1.0 / (1.0 - 0.5 * z);
@@ -82,10 +88,19 @@ inline void invert(double (&matrix)[max_rank][max_rank], Index size) noexcept {
 
 namespace detail {
 
+// The functions from here on are templates, always of one type, only so that Eigen's products and assignments are
+// compiled where they are used, not in every file that includes this.
+
+/// Eigen::MatrixXd, as a type that depends on `System`.
+template <std::same_as<DplrSystem> System>
+using MatrixFor = Eigen::Matrix<decltype(System::D), Dynamic, Dynamic>;
+
 /// Ā as a real matrix [N × N] that acts on [Re x; Im x].
-[[nodiscard]] inline Eigen::MatrixXd real_matrix(const DiscreteDplr& discrete) {
+template <std::same_as<Eigen::MatrixXd> Matrix = Eigen::MatrixXd>
+[[nodiscard]] Matrix real_matrix(const DiscreteDplr& discrete) {
     const Index pairs = discrete.a_minus_one.size();
-    Eigen::MatrixXd matrix = Eigen::MatrixXd::Zero(2 * pairs, 2 * pairs);
+    Matrix matrix(2 * pairs, 2 * pairs);
+    matrix.setZero();
     for (Index n = 0; n < pairs; ++n) {
         matrix(n, n) = matrix(pairs + n, pairs + n) = 1 + discrete.a_minus_one[n].real();
         matrix(pairs + n, n) = discrete.a_minus_one[n].imag();
@@ -108,7 +123,6 @@ namespace detail {
 }
 
 /// rows · matrix^exponent by repeated squaring; zero as soon as the power is below any rounding. O(N³ log exponent).
-/// (A template only so that Eigen's products are compiled where they are used, not in every file that includes this.)
 template <std::same_as<Eigen::MatrixXd> Matrix>
 [[nodiscard]] Matrix times_power(Matrix rows, Matrix matrix, Index exponent) {
     Matrix product(rows.rows(), rows.cols());
@@ -122,44 +136,75 @@ template <std::same_as<Eigen::MatrixXd> Matrix>
         if (exponent == 0) break;
         square.noalias() = matrix * matrix;
         matrix.swap(square);
-        if (matrix.cwiseAbs().maxCoeff() < 1e-40) return Matrix::Zero(rows.rows(), rows.cols());
+        double largest = 0;
+        for (Index n = 0; n < matrix.size(); ++n) largest = std::fmax(largest, std::abs(matrix.data()[n]));
+        if (largest < 1e-40) {
+            rows.setZero();
+            break;
+        }
     }
     return rows;
 }
 
-/// The functional 2 Re(C x) as a row [1 × N] over [Re x; Im x], and back from a column [N × 1].
-[[nodiscard]] inline Eigen::RowVectorXd real_row(const Eigen::VectorXcd& C) {
-    Eigen::RowVectorXd row(2 * C.size());
+/// Replaces the row x [N] by the solution y of y · matrix = x: Gaussian elimination by columns, with the largest pivot
+/// of the row. Infinite or NaN where the matrix is singular. O(N³).
+template <std::same_as<Eigen::MatrixXd> Matrix>
+void solve_from_left(Matrix matrix, Matrix& x) noexcept {
+    const Index N = matrix.rows();
+    for (Index k = 0; k < N; ++k) {
+        Index pivot = k;
+        for (Index j = k + 1; j < N; ++j)
+            if (std::abs(matrix(k, j)) > std::abs(matrix(k, pivot))) pivot = j;
+        if (pivot != k) {
+            for (Index i = 0; i < N; ++i) std::swap(matrix(i, k), matrix(i, pivot));
+            std::swap(x(0, k), x(0, pivot));
+        }
+        for (Index j = k + 1; j < N; ++j) {
+            const double factor = matrix(k, j) / matrix(k, k);
+            for (Index i = k + 1; i < N; ++i) matrix(i, j) -= factor * matrix(i, k);
+            x(0, j) -= factor * x(0, k);
+        }
+    }
+    for (Index k = N - 1; k >= 0; --k) {
+        for (Index i = k + 1; i < N; ++i) x(0, k) -= x(0, i) * matrix(i, k);
+        x(0, k) /= matrix(k, k);
+    }
+}
+
+/// The functional 2 Re(C x) as a row [1 × N] over [Re x; Im x], and back.
+template <std::same_as<Eigen::MatrixXd> Matrix>
+[[nodiscard]] Matrix real_row(const Eigen::VectorXcd& C) {
+    Matrix row(1, 2 * C.size());
     for (Index n = 0; n < C.size(); ++n) {
-        row[n] = 2 * C[n].real();
-        row[C.size() + n] = -2 * C[n].imag();
+        row(0, n) = 2 * C[n].real();
+        row(0, C.size() + n) = -2 * C[n].imag();
     }
     return row;
 }
-[[nodiscard]] inline Eigen::VectorXcd complex_row(const Eigen::MatrixXd& row) {
-    const Index pairs = row.size() / 2;
-    Eigen::VectorXcd C(pairs);
-    for (Index n = 0; n < pairs; ++n) C[n] = {0.5 * row(n, 0), -0.5 * row(pairs + n, 0)};
-    return C;
+template <std::same_as<Eigen::MatrixXd> Matrix>
+void set_complex_row(Eigen::VectorXcd& C, const Matrix& row) noexcept {
+    for (Index n = 0; n < C.size(); ++n) C[n] = {0.5 * row(0, n), -0.5 * row(0, C.size() + n)};
 }
 
 }  // namespace detail
 
 /// The plain output vector of a system that holds C~ = C (I − Ā^n). O(N³ log n). Error where I − Ā^n is singular.
-/// (A template for the same reason.)
 template <std::same_as<DplrSystem> System>
 [[nodiscard]] System to_plain(const System& system) {
     if (system.kernel_length == 0) return system;
-    const Eigen::MatrixXd a_bar = detail::real_matrix(discretize(Bilinear{}, system));
-    const Eigen::MatrixXd identity = Eigen::MatrixXd::Identity(a_bar.rows(), a_bar.cols());
-    Eigen::MatrixXd transposed = identity - detail::times_power(identity, a_bar, system.kernel_length);
-    transposed.transposeInPlace();
-    const Eigen::MatrixXd column = detail::real_row(system.C).transpose();
-    const Eigen::MatrixXd plain_column = Eigen::PartialPivLU<Eigen::MatrixXd>(transposed).solve(column);
-    detail::require(detail::all_finite(plain_column), "Dplr: C cannot be recovered from C~, since I - A^",
-                    system.kernel_length, " is singular");
+    using Matrix = detail::MatrixFor<System>;
+    Matrix power = detail::real_matrix<Matrix>(discretize(Bilinear{}, system));
+    Matrix identity(power.rows(), power.cols());
+    identity.setIdentity();
+    power = detail::times_power(std::move(identity), std::move(power), system.kernel_length);
+    for (Index j = 0; j < power.cols(); ++j)
+        for (Index i = 0; i < power.rows(); ++i) power(i, j) = (i == j ? 1.0 : 0.0) - power(i, j);
+    Matrix row = detail::real_row<Matrix>(system.C);
+    detail::solve_from_left(std::move(power), row);
+    detail::require(detail::all_finite(row), "Dplr: C cannot be recovered from C~, since I - A^", system.kernel_length,
+                    " is singular");
     System plain = system;
-    plain.C = detail::complex_row(plain_column);
+    detail::set_complex_row(plain.C, row);
     plain.kernel_length = 0;
     return plain;
 }
@@ -170,10 +215,12 @@ template <std::same_as<DplrSystem> System>
     if (system.kernel_length == length) return system;
     System changed = to_plain(system);
     if (length == 0) return changed;
-    const Eigen::MatrixXd row = detail::real_row(changed.C);
-    const Eigen::MatrixXd a_bar = detail::real_matrix(discretize(Bilinear{}, changed));
-    const Eigen::MatrixXd truncated = row - detail::times_power(row, a_bar, length);
-    changed.C = detail::complex_row(truncated.transpose());
+    using Matrix = detail::MatrixFor<System>;
+    Matrix row = detail::real_row<Matrix>(changed.C);
+    const Matrix rest =
+        detail::times_power(row, detail::real_matrix<Matrix>(discretize(Bilinear{}, changed)), length);
+    for (Index n = 0; n < row.size(); ++n) row(0, n) -= rest(0, n);
+    detail::set_complex_row(changed.C, row);
     changed.kernel_length = length;
     return changed;
 }
@@ -182,10 +229,11 @@ template <std::same_as<DplrSystem> System>
 template <class Ssm>
 [[nodiscard]] typename Ssm::Parameters to_length(typename Ssm::Parameters parameters, Index length) {
     detail::require(length >= 0, Ssm::name, ": a kernel length must not be negative, found ", length);
-    for (Index h = 0; h < parameters.channels(); ++h)
-        parameters.C.row(h) = to_length(Ssm::system(parameters, h), length)
-                                  .C.transpose()
-                                  .template cast<std::complex<typename Ssm::Scalar>>();
+    for (Index h = 0; h < parameters.channels(); ++h) {
+        const auto changed = to_length(Ssm::system(parameters, h), length);
+        for (Index n = 0; n < changed.C.size(); ++n)
+            parameters.C(h, n) = static_cast<std::complex<typename Ssm::Scalar>>(changed.C[n]);
+    }
     parameters.kernel_length = length;
     return parameters;
 }

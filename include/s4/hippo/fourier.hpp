@@ -9,36 +9,30 @@ namespace s4::inline S4_ABI {
 
 namespace detail {
 
-/// b = (1, 0, √2, 0, √2, 0, …) [N]: a constant, then cosines; no sines.
-inline Eigen::VectorXd fourier_input(Index N) {
-    Eigen::VectorXd b = Eigen::VectorXd::Zero(N);
-    for (Index n = 0; n < N; n += 2) b(n) = n == 0 ? 1.0 : std::numbers::sqrt2;
-    return b;
-}
+/// b = (1, 0, √2, 0, √2, 0, …): a constant, then cosines; no sines.
+inline double fourier_input(Index n) noexcept { return n % 2 == 1 ? 0.0 : n == 0 ? 1.0 : std::numbers::sqrt2; }
 
-/// The skew matrix frequency·J [N × N], where J turns the pair (2j, 2j+1) with rate j.
-inline Eigen::MatrixXd fourier_rotation(Index N, double frequency) {
-    Eigen::MatrixXd A = Eigen::MatrixXd::Zero(N, N);
+/// A = frequency·J − weight·b bᵀ, where the skew matrix J turns the pair (2j, 2j+1) with rate j; B = gain·b.
+template <std::same_as<double> Real>
+HippoSystem fourier_system(std::string_view name, Index N, double frequency, double weight, double gain) {
+    HippoSystem system = zero_system<Real>(name, N);
     for (Index n = 0; n + 1 < N; n += 2) {
-        A(n + 1, n) = frequency * static_cast<double>(n / 2);
-        A(n, n + 1) = -A(n + 1, n);
+        system.A(n + 1, n) = frequency * static_cast<double>(n / 2);
+        system.A(n, n + 1) = -system.A(n + 1, n);
     }
-    return A;
-}
-
-/// A = frequency·J − weight·b bᵀ, B = gain·b.
-inline HippoSystem fourier_system(std::string_view name, Index N, double frequency, double weight, double gain) {
-    require_state_size(name, N);
-    const Eigen::VectorXd b = fourier_input(N);
-    HippoSystem system{fourier_rotation(N, frequency), gain * b};
-    system.A.noalias() -= weight * b * b.transpose();
+    for (Index n = 0; n < N; ++n) {
+        for (Index k = 0; k < N; ++k) system.A(n, k) -= weight * fourier_input(n) * fourier_input(k);
+        system.B(n) = gain * fourier_input(n);
+    }
     return system;
 }
 
 /// factor·b as a row [1 × N].
-inline Eigen::MatrixXd fourier_low_rank(std::string_view name, Index N, double factor) {
-    require_state_size(name, N);
-    return factor * fourier_input(N).transpose();
+template <std::same_as<double> Real>
+Eigen::MatrixXd fourier_low_rank(std::string_view name, Index N, double factor) {
+    Eigen::MatrixXd P = zero_low_rank<Real>(name, 1, N);
+    for (Index n = 0; n < N; ++n) P(0, n) = factor * fourier_input(n);
+    return P;
 }
 
 }  // namespace detail
@@ -48,10 +42,14 @@ inline Eigen::MatrixXd fourier_low_rank(std::string_view name, Index N, double f
 struct Fourier {
     static constexpr std::string_view name = "fourier";
     static constexpr Index rank = 1;
+    template <std::same_as<double> Real = double>
     [[nodiscard]] HippoSystem transition(Index N) const {
-        return detail::fourier_system(name, N, std::numbers::pi, 1.0, 1.0);
+        return detail::fourier_system<Real>(name, N, std::numbers::pi, 1.0, 1.0);
     }
-    [[nodiscard]] Eigen::MatrixXd low_rank(Index N) const { return detail::fourier_low_rank(name, N, 1.0); }
+    template <std::same_as<double> Real = double>
+    [[nodiscard]] Eigen::MatrixXd low_rank(Index N) const {
+        return detail::fourier_low_rank<Real>(name, N, 1.0);
+    }
     [[nodiscard]] double real_part() const { return 0.0; }
 };
 
@@ -59,11 +57,13 @@ struct Fourier {
 struct Fourier2 {
     static constexpr std::string_view name = "fourier2";
     static constexpr Index rank = 1;
+    template <std::same_as<double> Real = double>
     [[nodiscard]] HippoSystem transition(Index N) const {
-        return detail::fourier_system(name, N, 2 * std::numbers::pi, 2.0, 2.0);
+        return detail::fourier_system<Real>(name, N, 2 * std::numbers::pi, 2.0, 2.0);
     }
+    template <std::same_as<double> Real = double>
     [[nodiscard]] Eigen::MatrixXd low_rank(Index N) const {
-        return detail::fourier_low_rank(name, N, std::numbers::sqrt2);
+        return detail::fourier_low_rank<Real>(name, N, std::numbers::sqrt2);
     }
     [[nodiscard]] double real_part() const { return 0.0; }
 };
@@ -72,11 +72,13 @@ struct Fourier2 {
 struct FourierDecay {
     static constexpr std::string_view name = "fourier_decay";
     static constexpr Index rank = 1;
+    template <std::same_as<double> Real = double>
     [[nodiscard]] HippoSystem transition(Index N) const {
-        return detail::fourier_system(name, N, std::numbers::pi, 0.5, 0.5);
+        return detail::fourier_system<Real>(name, N, std::numbers::pi, 0.5, 0.5);
     }
+    template <std::same_as<double> Real = double>
     [[nodiscard]] Eigen::MatrixXd low_rank(Index N) const {
-        return detail::fourier_low_rank(name, N, std::numbers::sqrt2 / 2);
+        return detail::fourier_low_rank<Real>(name, N, std::numbers::sqrt2 / 2);
     }
     [[nodiscard]] double real_part() const { return 0.0; }
 };
@@ -85,14 +87,15 @@ struct FourierDecay {
 struct FourierDiagonal {
     static constexpr std::string_view name = "fourier_diag";
     static constexpr Index rank = 0;
+    template <std::same_as<double> Real = double>
     [[nodiscard]] HippoSystem transition(Index N) const {
-        HippoSystem system = detail::fourier_system(name, N, 2 * std::numbers::pi, 0.0, 1.0);
-        system.A.diagonal().array() -= 0.5;
+        HippoSystem system = detail::fourier_system<Real>(name, N, 2 * std::numbers::pi, 0.0, 1.0);
+        for (Index n = 0; n < N; ++n) system.A(n, n) -= 0.5;
         return system;
     }
+    template <std::same_as<double> Real = double>
     [[nodiscard]] Eigen::MatrixXd low_rank(Index N) const {
-        detail::require_state_size(name, N);
-        return Eigen::MatrixXd(0, N);
+        return detail::zero_low_rank<Real>(name, 0, N);
     }
     [[nodiscard]] double real_part() const { return -0.5; }
 };

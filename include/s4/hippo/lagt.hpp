@@ -13,16 +13,26 @@ inline void require_laguerre_beta(std::string_view name, double beta) {
     require(is_finite(beta) && beta > 0, "hippo ", name, ": beta must be finite and above 0, found ", beta);
 }
 
-/// −1 below the diagonal, `diagonal` on it, 0 above.
-inline Eigen::MatrixXd laguerre_matrix(Index N, double diagonal) {
-    Eigen::MatrixXd A = Eigen::MatrixXd::Zero(N, N);
-    A.triangularView<Eigen::StrictlyLower>().setConstant(-1.0);
-    A.diagonal().setConstant(diagonal);
-    return A;
+/// A is −1 below the diagonal, `diagonal` on it, 0 above; B = beta.
+template <std::same_as<double> Real>
+HippoSystem laguerre_system(std::string_view name, Index N, double diagonal, double beta) {
+    HippoSystem system = zero_system<Real>(name, N);
+    require_laguerre_beta(name, beta);
+    for (Index n = 0; n < N; ++n) {
+        for (Index k = 0; k < n; ++k) system.A(n, k) = -1.0;
+        system.A(n, n) = diagonal;
+        system.B(n) = beta;
+    }
+    return system;
 }
 
 /// √(1/2) [1 × N]: what makes a Laguerre matrix normal.
-inline Eigen::MatrixXd laguerre_low_rank(Index N) { return Eigen::MatrixXd::Constant(1, N, std::sqrt(0.5)); }
+template <std::same_as<double> Real>
+Eigen::MatrixXd laguerre_low_rank(std::string_view name, Index N) {
+    Eigen::MatrixXd P = zero_low_rank<Real>(name, 1, N);
+    for (Index n = 0; n < N; ++n) P(0, n) = std::sqrt(0.5);
+    return P;
+}
 
 }  // namespace detail
 
@@ -33,15 +43,14 @@ struct LagT {
 
     double beta = 1.0;
 
+    template <std::same_as<double> Real = double>
     [[nodiscard]] HippoSystem transition(Index N) const {
-        detail::require_state_size(name, N);
-        detail::require_laguerre_beta(name, beta);
-        return {detail::laguerre_matrix(N, -0.5), Eigen::VectorXd::Constant(N, beta)};
+        return detail::laguerre_system<Real>(name, N, -0.5, beta);
     }
 
+    template <std::same_as<double> Real = double>
     [[nodiscard]] Eigen::MatrixXd low_rank(Index N) const {
-        detail::require_state_size(name, N);
-        return detail::laguerre_low_rank(N);
+        return detail::laguerre_low_rank<Real>(name, N);
     }
 
     [[nodiscard]] double real_part() const { return 0.0; }
@@ -54,15 +63,14 @@ struct TiltedLagT {
 
     double beta = 1.0;
 
+    template <std::same_as<double> Real = double>
     [[nodiscard]] HippoSystem transition(Index N) const {
-        detail::require_state_size(name, N);
-        detail::require_laguerre_beta(name, beta);
-        return {detail::laguerre_matrix(N, -(1.0 + beta) / 2), Eigen::VectorXd::Constant(N, beta)};
+        return detail::laguerre_system<Real>(name, N, -(1.0 + beta) / 2, beta);
     }
 
+    template <std::same_as<double> Real = double>
     [[nodiscard]] Eigen::MatrixXd low_rank(Index N) const {
-        detail::require_state_size(name, N);
-        return detail::laguerre_low_rank(N);
+        return detail::laguerre_low_rank<Real>(name, N);
     }
 
     [[nodiscard]] double real_part() const { return -beta / 2; }
@@ -78,19 +86,20 @@ struct GeneralisedLagT {
     double alpha = 0.0;
     double beta = 0.01;
 
+    template <std::same_as<double> Real = double>
     [[nodiscard]] HippoSystem transition(Index N) const {
         detail::require_state_size(name, N);
         detail::require(detail::is_finite(alpha) && alpha > -1 && alpha < 1, "hippo ", name,
                         ": alpha must be above -1 and below 1, found ", alpha);
         detail::require_laguerre_beta(name, beta);
         const double gamma = std::tgamma(1.0 + alpha);
-        Eigen::VectorXd l(N);
+        Eigen::Matrix<Real, Dynamic, 1> l(N);
         double square = gamma;  // l_n², by Γ(x+1) = x Γ(x)
         for (Index n = 0; n < N; ++n) {
             if (n > 0) square *= (static_cast<double>(n) + alpha) / static_cast<double>(n);
             l(n) = std::sqrt(square);
         }
-        HippoSystem system{Eigen::MatrixXd::Zero(N, N), Eigen::VectorXd(N)};
+        HippoSystem system = detail::zero_system<Real>(name, N);
         const double scale = std::pow(beta, (1.0 - alpha) / 2) / (gamma * std::sqrt(std::tgamma(1.0 - alpha)));
         for (Index n = 0; n < N; ++n) {
             for (Index k = 0; k < n; ++k) system.A(n, k) = -l(k) / l(n);

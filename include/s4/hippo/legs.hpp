@@ -13,9 +13,9 @@ struct LegS {
     static constexpr std::string_view name = "legs";
     static constexpr Index rank = 1;
 
+    template <std::same_as<double> Real = double>
     [[nodiscard]] HippoSystem transition(Index N) const {
-        detail::require_state_size(name, N);
-        HippoSystem system{Eigen::MatrixXd::Zero(N, N), Eigen::VectorXd(N)};
+        HippoSystem system = detail::zero_system<Real>(name, N);
         for (Index n = 0; n < N; ++n) {
             const auto row_weight = static_cast<double>(2 * n + 1);
             for (Index k = 0; k < n; ++k) system.A(n, k) = -std::sqrt(row_weight * static_cast<double>(2 * k + 1));
@@ -26,9 +26,9 @@ struct LegS {
     }
 
     /// √(n + 1/2) [1 × N].
+    template <std::same_as<double> Real = double>
     [[nodiscard]] Eigen::MatrixXd low_rank(Index N) const {
-        detail::require_state_size(name, N);
-        Eigen::MatrixXd P(1, N);
+        Eigen::MatrixXd P = detail::zero_low_rank<Real>(name, 1, N);
         for (Index n = 0; n < N; ++n) P(0, n) = std::sqrt(static_cast<double>(n) + 0.5);
         return P;
     }
@@ -42,9 +42,9 @@ struct LegSD {
     static constexpr std::string_view name = "legsd";
     static constexpr Index rank = 0;
 
+    template <std::same_as<double> Real = double>
     [[nodiscard]] HippoSystem transition(Index N) const {
-        detail::require_state_size(name, N);
-        HippoSystem system{Eigen::MatrixXd(N, N), Eigen::VectorXd(N)};
+        HippoSystem system = detail::zero_system<Real>(name, N);
         for (Index n = 0; n < N; ++n) {
             const auto row_weight = static_cast<double>(2 * n + 1);
             for (Index k = 0; k < n; ++k) {
@@ -58,9 +58,9 @@ struct LegSD {
     }
 
     /// [0 × N]: it is normal already.
+    template <std::same_as<double> Real = double>
     [[nodiscard]] Eigen::MatrixXd low_rank(Index N) const {
-        detail::require_state_size(name, N);
-        return Eigen::MatrixXd(0, N);
+        return detail::zero_low_rank<Real>(name, 0, N);
     }
 
     [[nodiscard]] double real_part() const { return -0.5; }

@@ -13,9 +13,9 @@ struct LegT {
     static constexpr std::string_view name = "legt";
     static constexpr Index rank = 2;
 
+    template <std::same_as<double> Real = double>
     [[nodiscard]] HippoSystem transition(Index N) const {
-        detail::require_state_size(name, N);
-        HippoSystem system{Eigen::MatrixXd(N, N), Eigen::VectorXd(N)};
+        HippoSystem system = detail::zero_system<Real>(name, N);
         for (Index n = 0; n < N; ++n) {
             const auto row_weight = static_cast<double>(2 * n + 1);
             for (Index k = 0; k <= n; ++k) {
@@ -28,9 +28,9 @@ struct LegT {
     }
 
     /// √((2n+1)/2) on odd n in the first row, on even n in the second [2 × N].
+    template <std::same_as<double> Real = double>
     [[nodiscard]] Eigen::MatrixXd low_rank(Index N) const {
-        detail::require_state_size(name, N);
-        Eigen::MatrixXd P = Eigen::MatrixXd::Zero(2, N);
+        Eigen::MatrixXd P = detail::zero_low_rank<Real>(name, 2, N);
         for (Index n = 0; n < N; ++n) P(n % 2 == 0 ? 1 : 0, n) = std::sqrt(static_cast<double>(n) + 0.5);
         return P;
     }
@@ -44,9 +44,9 @@ struct LegT {
 struct Lmu {
     static constexpr std::string_view name = "lmu";
 
+    template <std::same_as<double> Real = double>
     [[nodiscard]] HippoSystem transition(Index N) const {
-        detail::require_state_size(name, N);
-        HippoSystem system{Eigen::MatrixXd(N, N), Eigen::VectorXd(N)};
+        HippoSystem system = detail::zero_system<Real>(name, N);
         for (Index n = 0; n < N; ++n) {
             const auto weight = static_cast<double>(2 * n + 1);
             for (Index k = 0; k < N; ++k) system.A(n, k) = (n < k || (n - k) % 2 == 0) ? -weight : weight;

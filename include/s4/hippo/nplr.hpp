@@ -62,11 +62,11 @@ std::complex<Real> project(const std::complex<Real>* column, const Real* b, Inde
 /// Like the functions of <s4/hippo/hippo.hpp> a template only to cost nothing where it is included but not called.
 template <std::same_as<double> Real = double>
 [[nodiscard]] Nplr nplr(const Hippo& hippo, Index N, Index rank) {
-    detail::require(N >= 2 && N % 2 == 0, "nplr ", name_of(hippo),
+    detail::require(N >= 2 && N % 2 == 0, "nplr ", name_of<Real>(hippo),
                     ": the state size N must be even and positive, found ", N);
     using Matrix = Eigen::Matrix<Real, Dynamic, Dynamic>;
-    const Matrix P = low_rank(hippo, N, rank);
-    const HippoSystem system = transition(hippo, N);
+    const Matrix P = low_rank<Real>(hippo, N, rank);
+    const HippoSystem system = transition<Real>(hippo, N);
     Matrix skew(N, N);  // of A alone: the correction is symmetric
     for (Index j = 0; j < N; ++j)
         for (Index i = 0; i < N; ++i) skew(i, j) = (system.A(i, j) - system.A(j, i)) / 2;
@@ -77,7 +77,7 @@ template <std::same_as<double> Real = double>
     result.lambda.resize(N / 2);
     result.P.resize(rank, N / 2);
     result.B.resize(N / 2);
-    const Real decay = normal_real_part(hippo);
+    const Real decay = normal_real_part<Real>(hippo);
     for (Index j = 0; j < N / 2; ++j) {
         const std::complex<Real>* column = eigen.V.data() + j * N;
         result.lambda[j] = {decay, -eigen.sigma[j]};
@@ -91,7 +91,7 @@ template <std::same_as<double> Real = double>
 /// The same with the measure's natural rank.
 template <std::same_as<double> Real = double>
 [[nodiscard]] Nplr nplr(const Hippo& hippo, Index N) {
-    return nplr<Real>(hippo, N, natural_rank(hippo));
+    return nplr<Real>(hippo, N, natural_rank<Real>(hippo));
 }
 
 }  // namespace s4::inline S4_ABI

@@ -6,8 +6,12 @@
 
 #include <concepts>
 #include <string_view>
+#include <utility>
 
 namespace s4::inline S4_ABI {
+
+// Functions that would instantiate Eigen's assignments in every file that includes this are templates on the scalar,
+// which is always double: so they cost nothing where they are not called.
 
 /// The continuous memory x' = A x + B u: A [N × N], B [N]. Always double, whatever the scalar of a layer.
 struct HippoSystem {
@@ -34,10 +38,12 @@ concept NormalPlusLowRankMeasure = HippoMeasure<Measure> && requires(const Measu
 
 /// `P` [r × N] followed by rows of zeros up to `rank` rows: the same correction, written with a higher rank. Error
 /// when `rank` is below r.
-[[nodiscard]] inline Eigen::MatrixXd pad_rank(const Eigen::MatrixXd& P, Index rank) {
+template <std::same_as<double> Real = double>
+[[nodiscard]] Eigen::MatrixXd pad_rank(const Eigen::MatrixXd& P, Index rank) {
     detail::require(rank >= P.rows(), "hippo: rank must be at least ", P.rows(), ", found ", rank);
-    Eigen::MatrixXd padded = Eigen::MatrixXd::Zero(rank, P.cols());
-    padded.topRows(P.rows()) = P;
+    Eigen::Matrix<Real, Dynamic, Dynamic> padded(rank, P.cols());
+    for (Index n = 0; n < P.cols(); ++n)
+        for (Index r = 0; r < rank; ++r) padded(r, n) = r < P.rows() ? P(r, n) : 0.0;
     return padded;
 }
 
@@ -45,6 +51,26 @@ namespace detail {
 
 inline void require_state_size(std::string_view name, Index N) {
     require(N >= 1, "hippo ", name, ": the state size N must be at least 1, found ", N);
+}
+
+/// A = 0 [N × N] and B = 0 [N]. Error unless N ≥ 1.
+template <std::same_as<double> Real>
+HippoSystem zero_system(std::string_view name, Index N) {
+    require_state_size(name, N);
+    Eigen::Matrix<Real, Dynamic, Dynamic> A(N, N);
+    Eigen::Matrix<Real, Dynamic, 1> B(N);
+    A.setZero();
+    B.setZero();
+    return {std::move(A), std::move(B)};
+}
+
+/// [rank × N] zeros. Error unless N ≥ 1.
+template <std::same_as<double> Real>
+Eigen::MatrixXd zero_low_rank(std::string_view name, Index rank, Index N) {
+    require_state_size(name, N);
+    Eigen::Matrix<Real, Dynamic, Dynamic> P(rank, N);
+    P.setZero();
+    return P;
 }
 
 }  // namespace detail

@@ -41,7 +41,7 @@ enum class DType : std::uint8_t {
 };
 
 /// What a file says about one tensor: its bytes are [begin, end) of the data that follows the header.
-struct TensorInfo {
+struct StoredTensor {
     DType dtype;
     std::vector<Index> shape;  ///< empty for a scalar
     std::size_t begin;

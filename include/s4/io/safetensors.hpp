@@ -71,7 +71,7 @@ public:
         return names;
     }
     /// Element type, shape and place of a tensor. Error when there is no tensor of this name.
-    [[nodiscard]] TensorInfo info(std::string_view name) const {
+    [[nodiscard]] StoredTensor info(std::string_view name) const {
         const std::optional<std::size_t> found = header_.find(name);
         if (!found) raise_missing(name);
         return header_.info(*found);
@@ -110,7 +110,7 @@ public:
     /// A tensor of rows·cols elements as [rows × cols], row-major, whatever its own shape.
     template <RealScalar Scalar>
     [[nodiscard]] Sequence<Scalar> matrix(std::string_view name, Index rows, Index cols) const {
-        const TensorInfo tensor = info(name);
+        const StoredTensor tensor = info(name);
         require_count(name, tensor, {rows, cols});
         Sequence<Scalar> values(rows, cols);
         convert(name, tensor, std::span<Scalar>{values.data(), static_cast<std::size_t>(values.size())});
@@ -119,7 +119,7 @@ public:
     /// All elements of a tensor, row-major.
     template <RealScalar Scalar>
     [[nodiscard]] Eigen::Matrix<Scalar, Dynamic, 1> vector(std::string_view name) const {
-        const TensorInfo tensor = info(name);
+        const StoredTensor tensor = info(name);
         Eigen::Matrix<Scalar, Dynamic, 1> values(static_cast<Index>(count(tensor)));
         convert(name, tensor, std::span<Scalar>{values.data(), static_cast<std::size_t>(values.size())});
         return values;
@@ -127,7 +127,7 @@ public:
     /// All elements of a complex tensor, row-major: C64, or real pairs along a last axis of size 2.
     template <RealScalar Scalar>
     [[nodiscard]] Eigen::Matrix<std::complex<Scalar>, Dynamic, 1> complex(std::string_view name) const {
-        const TensorInfo tensor = pairs(name);
+        const StoredTensor tensor = pairs(name);
         Eigen::Matrix<std::complex<Scalar>, Dynamic, 1> values(static_cast<Index>(count(tensor) / 2));
         convert(name, tensor, real_parts(values));
         return values;
@@ -136,7 +136,7 @@ public:
     template <RealScalar Scalar>
     [[nodiscard]] Eigen::Matrix<std::complex<Scalar>, Dynamic, Dynamic, Eigen::RowMajor> complex_matrix(
         std::string_view name, Index rows, Index cols) const {
-        const TensorInfo tensor = pairs(name);
+        const StoredTensor tensor = pairs(name);
         require_count(name, tensor, {rows, cols, 2});
         Eigen::Matrix<std::complex<Scalar>, Dynamic, Dynamic, Eigen::RowMajor> values(rows, cols);
         convert(name, tensor, real_parts(values));
@@ -145,13 +145,13 @@ public:
     /// Fills `values` with all elements of a tensor, row-major. Does not allocate beyond the tensor's info.
     template <RealScalar Scalar>
     void copy_to(std::string_view name, std::span<Scalar> values) const {
-        const TensorInfo tensor = info(name);
+        const StoredTensor tensor = info(name);
         require_count(name, tensor, {static_cast<Index>(values.size())});
         convert(name, tensor, values);
     }
     /// The single element of a tensor of whole numbers.
     [[nodiscard]] std::int64_t integer(std::string_view name) const {
-        const TensorInfo tensor = info(name);
+        const StoredTensor tensor = info(name);
         require_count(name, tensor, {});
         std::optional<std::int64_t> value;
         detail::visit_dtype(tensor.dtype, [&]<class Stored>(std::type_identity<Stored>) {
@@ -195,10 +195,10 @@ private:
         return {file, std::move(header), std::move(data)};
     }
 
-    [[nodiscard]] static std::size_t count(const TensorInfo& tensor) noexcept {
+    [[nodiscard]] static std::size_t count(const StoredTensor& tensor) noexcept {
         return (tensor.end - tensor.begin) / size_of(tensor.dtype);
     }
-    [[nodiscard]] std::span<const std::byte> bytes(const TensorInfo& tensor) const noexcept {
+    [[nodiscard]] std::span<const std::byte> bytes(const StoredTensor& tensor) const noexcept {
         return {data_.get() + tensor.begin, tensor.end - tensor.begin};
     }
     template <class Matrix>
@@ -208,8 +208,8 @@ private:
     }
 
     /// A complex tensor as the real pairs it consists of.
-    [[nodiscard]] TensorInfo pairs(std::string_view name) const {
-        TensorInfo tensor = info(name);
+    [[nodiscard]] StoredTensor pairs(std::string_view name) const {
+        StoredTensor tensor = info(name);
         if (tensor.dtype == DType::C64) {
             tensor.dtype = DType::F32;
             tensor.shape.push_back(2);
@@ -220,14 +220,14 @@ private:
         return tensor;
     }
 
-    void require_count(std::string_view name, const TensorInfo& tensor, std::initializer_list<Index> expected) const {
+    void require_count(std::string_view name, const StoredTensor& tensor, std::initializer_list<Index> expected) const {
         const std::span<const Index> shape{expected.begin(), expected.size()};
         if (detail::checked_bytes(shape, 1) != count(tensor))
             fail(name, "expected ", detail::shape_text(shape), ", found shape ", detail::shape_text(tensor.shape));
     }
 
     template <RealScalar Scalar>
-    void convert(std::string_view name, const TensorInfo& tensor, std::span<Scalar> values) const {
+    void convert(std::string_view name, const StoredTensor& tensor, std::span<Scalar> values) const {
         const std::string problem = detail::convert_elements(tensor.dtype, bytes(tensor).data(), values);
         if (!problem.empty()) fail(name, problem);
     }

@@ -32,7 +32,7 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return tensors_.size(); }
     /// Name of tensor `i`, in the order of the data.
     [[nodiscard]] std::string_view name(std::size_t i) const noexcept { return view(tensors_[i].name); }
-    [[nodiscard]] TensorInfo info(std::size_t i) const {
+    [[nodiscard]] StoredTensor info(std::size_t i) const {
         const Tensor& tensor = tensors_[i];
         const auto first = shapes_.begin() + static_cast<std::ptrdiff_t>(tensor.shape_begin);
         return {tensor.dtype, std::vector<Index>(first, first + tensor.rank), tensor.begin, tensor.end};

@@ -79,7 +79,7 @@ private:
         const Index rank = system.P.rows();
         double gram[max_rank][max_rank] = {};
         double products[max_rank] = {};
-        double largest = std::numeric_limits<double>::min();
+        double largest = 0;
         for (Index r = 0; r < rank; ++r) {
             for (Index n = 0; n < system.B.size(); ++n) {
                 const std::complex<double> p = std::conj(system.P(r, n));
@@ -88,9 +88,10 @@ private:
             }
             largest = std::max(largest, gram[r][r]);
         }
+        std::array<double, max_rank> kappa = {};
+        if (largest < 1e-200) return kappa;  // no low rank: nothing to project on, and no digits to invert
         for (Index r = 0; r < rank; ++r) gram[r][r] += 1e-12 * largest;
         invert(gram, rank);
-        std::array<double, max_rank> kappa = {};
         for (Index r = 0; r < rank; ++r)
             for (Index s = 0; s < rank; ++s) kappa[static_cast<std::size_t>(r)] += gram[r][s] * products[s];
         return kappa;

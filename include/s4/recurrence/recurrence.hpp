@@ -29,7 +29,7 @@ namespace detail {
 enum class Flow { full, state_only, free };
 
 /// How many steps a scan holds in registers at once.
-inline constexpr Index scan_block = 4;
+inline constexpr std::size_t scan_block = 4;
 
 /// Runs `body(block, first channel, active lanes)` for the lane blocks of `channels`.
 template <RealScalar Scalar, class Body>

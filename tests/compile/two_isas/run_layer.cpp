@@ -1,8 +1,8 @@
 // Compiled once for each processor; S4_RUN_LAYER is the name of the function.
+#include "run_layer.hpp"
+
 #include <s4/fft/fftw.hpp>
 #include <s4/s4.hpp>
-
-#include "run_layer.hpp"
 
 #define S4_TEXT_OF(name) #name
 #define S4_TEXT(name) S4_TEXT_OF(name)
