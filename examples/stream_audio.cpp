@@ -21,9 +21,6 @@
 #include <string>
 #include <vector>
 
-#if defined(__SSE__)
-#include <xmmintrin.h>
-#endif
 
 namespace {
 
@@ -91,18 +88,6 @@ void write_sound(const Sound& sound, const fs::path& path) {
     }
 }
 
-/// Rounds subnormal numbers to zero while it lives. In the silence after a sound the states decay into that range,
-/// where many processors take a hundred times as long for each operation.
-struct FlushSubnormals {
-#if defined(__SSE__)
-    FlushSubnormals() { _mm_setcsr(before | 0x8040); }
-    ~FlushSubnormals() { _mm_setcsr(before); }
-    FlushSubnormals(const FlushSubnormals&) = delete;
-    FlushSubnormals& operator=(const FlushSubnormals&) = delete;
-    unsigned before = _mm_getcsr();
-#endif
-};
-
 template <class Work>
 double seconds(const Work& work) {
     const auto start = std::chrono::steady_clock::now();
@@ -122,7 +107,7 @@ Comparison compare(const s4::Dplr<float>::Parameters& parameters, const Signal& 
     const s4::Index H = parameters.channels(), length = samples.size();
     const s4::Index block = length <= (s4::Index{1} << 24) / H ? length : (s4::Index{1} << 20) / H;
     Comparison result{.output = Signal(length)};
-    [[maybe_unused]] const FlushSubnormals guard;
+    const s4::ScopedFlushDenormals guard;  // silence after a sound would be slow without it
 
     // FFTW remembers this plan: `prepare` finds it and spends its time on the kernels.
     result.planning = seconds([&] { const s4::Fftw<float>::Plan plan{s4::good_fft_size(block)}; });

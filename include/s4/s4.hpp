@@ -2,5 +2,6 @@
 // <s4/fft/kiss_fft.hpp> as well; files are in <s4/io/…>.
 #pragma once
 
+#include <s4/core/denormals.hpp>
 #include <s4/layer/s4_layer.hpp>
 #include <s4/version.hpp>

@@ -25,6 +25,6 @@ if(NOT result MATCHES "^[0-9]+$" OR result EQUAL 0)
 endif()
 string(REPLACE "\\n" "\n" expected "${expected}")
 if(NOT output MATCHES "${expected}")
-  message(FATAL_ERROR "${SOURCE} does not compile, as it must, but no error matches\n  ${expected}\nThe compiler said:\n"
-                      "${output}")
+  message(FATAL_ERROR "${SOURCE} does not compile, as it must, but no error matches\n  ${expected}\nThe compiler "
+                      "said:\n${output}")
 endif()

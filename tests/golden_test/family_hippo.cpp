@@ -2,6 +2,7 @@
 #include <s4/hippo/s4d_init.hpp>
 
 #include <algorithm>
+#include <numbers>
 #include <set>
 #include <tests/golden_test/families.hpp>
 #include <tests/support/instances.hpp>
@@ -98,6 +99,38 @@ Values columns_of(const Values& values, Index columns, const std::vector<bool>& 
     return kept;
 }
 
+/// The mathematically right values of a Fourier decomposition, where the files hold single precision: A couples entries
+/// 2j and 2j + 1 only, so the eigenvectors are (1, ±i)/√2 there, and P and B have no odd entries.
+void check_closed_form(Case& test, const std::string& prefix, const Hippo& hippo, Index N, Index rank,
+                       const RealMatrix& abs_P, const RealMatrix& abs_B, const ComplexMatrix& conj_P_B,
+                       const ComplexMatrix& P_conj_P) {
+    const RealMatrix P_real = low_rank(hippo, N, rank);
+    const Eigen::VectorXd B_real = transition(hippo, N).B;
+    const Index pairs = N / 2;
+    RealMatrix P(rank, pairs);
+    RealMatrix B(pairs, 1);
+    ComplexMatrix products(rank, pairs);
+    ComplexMatrix squares(pairs, rank * rank);
+    for (Index n = 0; n < pairs; ++n) {
+        const Index entry = 2 * (pairs - 1 - n);  // the highest frequency comes first
+        B(n, 0) = B_real[entry] / std::numbers::sqrt2;
+        for (Index r = 0; r < rank; ++r) P(r, n) = P_real(r, entry) / std::numbers::sqrt2;
+        for (Index r = 0; r < rank; ++r) {
+            products(r, n) = P(r, n) * B(n, 0);
+            for (Index s = 0; s < rank; ++s) squares(n, r * rank + s) = P(r, n) * P(s, n);
+        }
+    }
+    Comparison exact{.bounds = standard_bounds, .note = std::string{cast_note} + ", with the closed form"};
+    const auto compare = [&](const char* name, const auto& truth, const auto& found) {
+        exact.label = prefix + name + ", exact";
+        test.compare_with("", flatten(truth), computed_in_double(flatten(found)), exact);
+    };
+    compare("absP", P, abs_P);
+    compare("absB", B, abs_B);
+    compare("conjP_times_B", products, conj_P_B);
+    compare("PconjP", squares, P_conj_P);
+}
+
 void check_decomposition(Case& test, const Hippo& hippo, Index N, Index rank, const Bounds& bounds) {
     const std::string prefix = "n" + std::to_string(N) + ".";
     const Index pairs = N / 2;
@@ -125,6 +158,8 @@ void check_decomposition(Case& test, const Hippo& hippo, Index N, Index rank, co
     compare("absB", found.B.cwiseAbs());
     compare("conjP_times_B", conj_P_B);
     compare("PconjP", P_conj_P);
+    if (bounds.in_double > standard_bounds.in_double)
+        check_closed_form(test, prefix, hippo, N, rank, found.P.cwiseAbs(), found.B.cwiseAbs(), conj_P_B, P_conj_P);
 
     // Up to the phase of each eigenvector; where it is not determined even so, the tensors above are what there is.
     const Tensor& V = test.truth(prefix + "V");

@@ -8,6 +8,8 @@
 
 // Everything lives in an inline namespace named after the vector instructions the file is compiled for. Two object
 // files built with different -march flags then hold different symbols, and the linker cannot mix their code (ODR).
+// That holds for this library, not for Eigen: its functions are shared by such files, and differ in how they align
+// memory unless EIGEN_MAX_ALIGN_BYTES is the same in all of them. One -march for a whole program is the safe way.
 #if defined(EIGEN_VECTORIZE_AVX512)
 #define S4_ABI isa_avx512
 #elif defined(EIGEN_VECTORIZE_AVX) && defined(EIGEN_VECTORIZE_FMA)

@@ -49,11 +49,13 @@ template <std::same_as<double> Real = double>
     detail::require(N >= 2 && N % 2 == 0, "s4d_init ", name_of(init),
                     ": the state size N must be even and positive, found ", N);
     if (init == S4dInit::legs) {
-        Nplr legs = nplr<Real>(LegS{}, N);
+        auto legs = nplr<Real>(LegS{}, N);
         for (std::complex<double>& b : legs.B) b.imag(std::fmin(std::fmax(b.imag(), -2.0), 2.0));
         return {std::move(legs.lambda), std::move(legs.B)};
     }
-    DiagonalInit result{Eigen::VectorXcd(N / 2), Eigen::VectorXcd::Ones(N / 2)};
+    DiagonalInit result;
+    result.lambda.resize(N / 2);
+    result.B.resize(N / 2);
     const auto states = static_cast<double>(N);
     for (Index n = 0; n < N / 2; ++n) {
         const auto k = static_cast<double>(n);
@@ -77,7 +79,8 @@ template <std::same_as<double> Real = double>
             case S4dInit::legs:
                 break;
         }
-        result.lambda(n) = lambda;
+        result.lambda[n] = lambda;
+        result.B[n] = 1.0;
     }
     return result;
 }

@@ -96,11 +96,11 @@ bool bidiagonal_svd(std::vector<Real>& diagonal, std::vector<Real>& above, Eigen
     const Index n = U.rows();
     Real norm = 0;
     for (Index i = 0; i < n; ++i) norm = std::fmax(norm, std::abs(d[i]) + (i + 1 < n ? std::abs(e[i]) : Real{0}));
+    constexpr Real rounding = std::numeric_limits<Real>::epsilon() / 2;
     const auto negligible = [=](Index i) {
-        constexpr Real rounding = std::numeric_limits<Real>::epsilon() / 2;
         return std::abs(e[i]) <= rounding * std::fmax(std::abs(d[i]) + std::abs(d[i + 1]), norm / 16);
     };
-    Index steps = 64 * n;  // two or three a singular value are usual
+    Index steps = 30 * n;  // two a singular value are usual
     for (Index last = n - 1; last > 0;) {
         if (negligible(last - 1)) {
             --last;
@@ -113,7 +113,12 @@ bool bidiagonal_svd(std::vector<Real>& diagonal, std::vector<Real>& above, Eigen
         const Real f_last = std::abs(d[last - 1]);
         const Real h_last = std::abs(d[last]);
         const Real larger = (std::hypot(f_last + h_last, e[last - 1]) + std::hypot(f_last - h_last, e[last - 1])) / 2;
-        const Real shift = h_last / larger * f_last;
+        Real shift = h_last / larger * f_last;
+        for (Index i = first; i <= last; ++i) {
+            if (std::abs(d[i]) > rounding * (norm / 16)) continue;
+            d[i] = 0;  // a singular block: a step without shift splits it
+            shift = 0;
+        }
         Real f = d[first];
         if (shift > 0 && f != 0) f = (std::abs(f) - shift) * (std::copysign(Real{1}, f) + shift / f);
         Real g = e[first];

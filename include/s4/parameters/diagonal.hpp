@@ -73,9 +73,17 @@ struct Diagonal {
 
     /// Channel `h` in double. O(N).
     [[nodiscard]] static DiagonalSystem system(const Parameters& p, Index h) {
-        return {detail::eigenvalues(p, h), p.B.row(h).template cast<std::complex<double>>().transpose(),
-                p.C.row(h).template cast<std::complex<double>>().transpose(), detail::step_sizes(p, h),
-                static_cast<double>(p.D[h])};
+        DiagonalSystem system;
+        system.lambda = detail::eigenvalues(p, h);
+        system.dt = detail::step_sizes(p, h);
+        system.B.resize(p.A_real.cols());
+        system.C.resize(p.A_real.cols());
+        for (Index n = 0; n < p.A_real.cols(); ++n) {
+            system.B[n] = static_cast<std::complex<double>>(p.B(h, n));
+            system.C[n] = static_cast<std::complex<double>>(p.C(h, n));
+        }
+        system.D = static_cast<double>(p.D[h]);
+        return system;
     }
 
     /// Parameters whose channels are `systems` (equal sizes). Values are rounded once, to Scalar; Re λ is kept at least
@@ -95,8 +103,10 @@ struct Diagonal {
         for (Index h = 0; h < channels; ++h) {
             const DiagonalSystem& system = systems[static_cast<std::size_t>(h)];
             detail::set_poles(p, h, system.lambda, system.dt);
-            p.B.row(h) = system.B.transpose().template cast<std::complex<Scalar>>();
-            p.C.row(h) = system.C.transpose().template cast<std::complex<Scalar>>();
+            for (Index n = 0; n < pairs; ++n) {
+                p.B(h, n) = static_cast<std::complex<Scalar>>(system.B[n]);
+                p.C(h, n) = static_cast<std::complex<Scalar>>(system.C[n]);
+            }
             p.D[h] = static_cast<Scalar>(system.D);
         }
         validate(p);

@@ -92,10 +92,14 @@ struct Dplr {
         system.lambda = detail::eigenvalues(p, h);
         system.dt = detail::step_sizes(p, h);
         system.P.resize(p.rank(), p.A_real.cols());
-        for (Index r = 0; r < p.rank(); ++r)
-            system.P.row(r) = p.P.row(r * p.channels() + h).template cast<std::complex<double>>();
-        system.B = p.B.row(h).template cast<std::complex<double>>().transpose();
-        system.C = p.C.row(h).template cast<std::complex<double>>().transpose();
+        system.B.resize(p.A_real.cols());
+        system.C.resize(p.A_real.cols());
+        for (Index n = 0; n < p.A_real.cols(); ++n) {
+            for (Index r = 0; r < p.rank(); ++r)
+                system.P(r, n) = static_cast<std::complex<double>>(p.P(r * p.channels() + h, n));
+            system.B[n] = static_cast<std::complex<double>>(p.B(h, n));
+            system.C[n] = static_cast<std::complex<double>>(p.C(h, n));
+        }
         system.D = static_cast<double>(p.D[h]);
         system.kernel_length = p.kernel_length;
         return system;
@@ -122,10 +126,12 @@ struct Dplr {
         for (Index h = 0; h < channels; ++h) {
             const DplrSystem& system = systems[static_cast<std::size_t>(h)];
             detail::set_poles(p, h, system.lambda, system.dt);
-            for (Index r = 0; r < rank; ++r)
-                p.P.row(r * channels + h) = system.P.row(r).template cast<std::complex<Scalar>>();
-            p.B.row(h) = system.B.transpose().template cast<std::complex<Scalar>>();
-            p.C.row(h) = system.C.transpose().template cast<std::complex<Scalar>>();
+            for (Index n = 0; n < pairs; ++n) {
+                for (Index r = 0; r < rank; ++r)
+                    p.P(r * channels + h, n) = static_cast<std::complex<Scalar>>(system.P(r, n));
+                p.B(h, n) = static_cast<std::complex<Scalar>>(system.B[n]);
+                p.C(h, n) = static_cast<std::complex<Scalar>>(system.C[n]);
+            }
             p.D[h] = static_cast<Scalar>(system.D);
         }
         p.kernel_length = first.kernel_length;
