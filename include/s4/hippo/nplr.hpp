@@ -56,7 +56,7 @@ std::complex<Real> project(const std::complex<Real>* column, const Real* b, Inde
 }  // namespace detail
 
 /// The normal-plus-low-rank form of a measure with `rank` rows of P (zero rows beyond the natural rank). O(N³): about
-/// 4 s at N = 1024; A is rebuilt to 1e-13 of its size. Error unless N is even and positive, the measure has such a
+/// 3 s at N = 1024; A is rebuilt to 1e-13 of its size. Error unless N is even and positive, the measure has such a
 /// form, and `rank` is at least the natural one. (S4, theorem 1)
 ///
 /// Like the functions of <s4/hippo/hippo.hpp> a template only to cost nothing where it is included but not called.
