@@ -1,12 +1,11 @@
 // The right-angle convolution against the definition.
+#include "tests/reference/reference.hpp"
+#include "tests/support/expect_error.hpp"
+#include "tests/support/tolerances.hpp"
 #include <s4/convolution/causal_convolution.hpp>
 #include <s4/core/random.hpp>
 #include <s4/fft/fftw.hpp>
 #include <s4/fft/kiss_fft.hpp>
-
-#include "tests/reference/reference.hpp"
-#include "tests/support/expect_error.hpp"
-#include "tests/support/tolerances.hpp"
 
 #include <gtest/gtest.h>
 
@@ -36,8 +35,8 @@ TYPED_TEST(CausalConvolutions, MatchTheDefinitionForAnyLengthWidthAndBatch) {
                         for (Index b = 0; b < batch; ++b) {
                             const Eigen::Matrix<Wide, Dynamic, 1> input =
                                 u.col(h).segment(b * length, length).template cast<Wide>();
-                            const auto expected = direct_convolution({row.begin(), row.end()},
-                                                                     {input.begin(), input.end()});
+                            const auto expected =
+                                direct_convolution({row.begin(), row.end()}, {input.begin(), input.end()});
                             // An FFT spreads its rounding over all outputs: it is relative to |K|·|u|.
                             Wide error = 0;
                             for (Index t = 0; t < length; ++t)

@@ -1,11 +1,10 @@
 // The ground everything stands on: lanes, storage, errors, random numbers.
+#include "tests/support/expect_error.hpp"
 #include <s4/core/lanes.hpp>
 #include <s4/core/parallel.hpp>
 #include <s4/core/random.hpp>
 #include <s4/core/storage.hpp>
 #include <s4/version.hpp>
-
-#include "tests/support/expect_error.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,8 @@
 // The structured bilinear rule against the dense one, and C~ both ways.
-#include <s4/discretize/dplr.hpp>
-
 #include "tests/reference/reference.hpp"
 #include "tests/support/expect_error.hpp"
 #include "tests/support/tolerances.hpp"
+#include <s4/discretize/dplr.hpp>
 
 #include <gtest/gtest.h>
 
@@ -12,8 +11,13 @@ namespace {
 
 DplrSystem random_system(Index pairs, Index rank, double dt, std::uint64_t seed, bool tied = true) {
     RandomEngine engine{seed};
-    DplrSystem system{Eigen::VectorXcd(pairs), Eigen::MatrixXcd(rank, pairs), Eigen::VectorXcd(pairs),
-                      Eigen::VectorXcd(pairs), Eigen::VectorXd(pairs), 0.25, 0};
+    DplrSystem system{Eigen::VectorXcd(pairs),
+                      Eigen::MatrixXcd(rank, pairs),
+                      Eigen::VectorXcd(pairs),
+                      Eigen::VectorXcd(pairs),
+                      Eigen::VectorXd(pairs),
+                      0.25,
+                      0};
     for (Index n = 0; n < pairs; ++n) {
         system.lambda[n] = {-0.1 - uniform(engine), -3.0 * static_cast<double>(n)};
         system.B[n] = complex_normal(engine);

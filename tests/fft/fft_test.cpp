@@ -1,10 +1,9 @@
 // Laws that every back end keeps, instantiated for each of them.
+#include "tests/support/expect_error.hpp"
+#include "tests/support/tolerances.hpp"
 #include <s4/core/random.hpp>
 #include <s4/fft/fftw.hpp>
 #include <s4/fft/kiss_fft.hpp>
-
-#include "tests/support/expect_error.hpp"
-#include "tests/support/tolerances.hpp"
 
 #include <gtest/gtest.h>
 
@@ -71,8 +70,8 @@ protected:
         const Index length = signals.rows();
         std::vector<std::complex<long double>> roots(static_cast<std::size_t>(length));
         for (Index k = 0; k < length; ++k) {
-            const long double angle = -2 * std::numbers::pi_v<long double> * static_cast<long double>(k) /
-                                      static_cast<long double>(length);
+            const long double angle =
+                -2 * std::numbers::pi_v<long double> * static_cast<long double>(k) / static_cast<long double>(length);
             roots[static_cast<std::size_t>(k)] = {std::cos(angle), std::sin(angle)};
         }
         Signals bins(length, signals.cols());
@@ -80,8 +79,8 @@ protected:
             for (Index k = 0; k < length; ++k) {
                 std::complex<long double> sum = 0;
                 for (Index l = 0; l < length; ++l)
-                    sum += roots[static_cast<std::size_t>(k * l % length)] *
-                           std::complex<long double>(signals(l, lane));
+                    sum +=
+                        roots[static_cast<std::size_t>(k * l % length)] * std::complex<long double>(signals(l, lane));
                 bins(k, lane) = std::complex<Real>(sum);
             }
         }
@@ -131,8 +130,8 @@ TYPED_TEST(Fft, AnImpulseHasAFlatSpectrumThatTurnsWithItsPlace) {
         impulse(place, 0) = Scalar{1};
         typename TestFixture::Signals expected(length, 1);
         for (Index k = 0; k < length; ++k) {
-            const double angle = -2 * std::numbers::pi * static_cast<double>(k * place % length) /
-                                 static_cast<double>(length);
+            const double angle =
+                -2 * std::numbers::pi * static_cast<double>(k * place % length) / static_cast<double>(length);
             expected(k, 0) = {static_cast<Scalar>(std::cos(angle)), static_cast<Scalar>(std::sin(angle))};
         }
         EXPECT_LE(relative_error(this->forward(impulse), expected), Tolerance<Scalar>::rounding) << length;
@@ -201,8 +200,8 @@ TYPED_TEST(Fft, RealInverseMatchesTheDefinition) {
         for (Index l = 0; l < length; ++l) {
             double sum = bins.front().real() + (l % 2 == 0 ? 1 : -1) * bins.back().real();
             for (Index k = 1; k < length / 2; ++k) {
-                const double angle = 2 * std::numbers::pi * static_cast<double>(k * l % length) /
-                                     static_cast<double>(length);
+                const double angle =
+                    2 * std::numbers::pi * static_cast<double>(k * l % length) / static_cast<double>(length);
                 sum += 2 * (bins[static_cast<std::size_t>(k)] * std::polar(1.0, angle)).real();
             }
             expected[l] = sum;

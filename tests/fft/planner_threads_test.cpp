@@ -1,9 +1,8 @@
 // Planning, destroying and running in many threads at once: what crashes FFTW without its lock.
+#include "tests/support/tolerances.hpp"
 #include <s4/core/random.hpp>
 #include <s4/fft/fftw.hpp>
 #include <s4/fft/kiss_fft.hpp>
-
-#include "tests/support/tolerances.hpp"
 
 #include <gtest/gtest.h>
 
@@ -27,9 +26,7 @@ double round_trip_error(Index length, std::uint64_t seed) {
     plan.forward(buffer, 1, spectrum);
     plan.inverse(spectrum, 1, buffer);
     Sequence<Scalar> back(length, 1);
-    buffer.drain(1, length, [&](Index l, const ComplexLanes<Scalar>& value) {
-        value.re.store_first(&back(l, 0), 1);
-    });
+    buffer.drain(1, length, [&](Index l, const ComplexLanes<Scalar>& value) { value.re.store_first(&back(l, 0), 1); });
     back /= static_cast<Scalar>(length);
     return relative_error(back, signal);
 }

@@ -1,9 +1,8 @@
 // Cauchy sums near and far from their poles, and the nodes they are taken at.
-#include <s4/kernel/cauchy.hpp>
-#include <s4/kernel/krylov.hpp>
-
 #include "tests/reference/reference.hpp"
 #include "tests/support/tolerances.hpp"
+#include <s4/kernel/cauchy.hpp>
+#include <s4/kernel/krylov.hpp>
 
 #include <gtest/gtest.h>
 
@@ -24,8 +23,9 @@ WideVector definition(const Complexes& v, const Complexes& z, const Complexes& w
     WideVector sums = WideVector::Zero(std::ssize(z));
     for (std::size_t l = 0; l < z.size(); ++l)
         for (std::size_t n = 0; n < v.size(); ++n)
-            sums[static_cast<Index>(l)] += WideComplex(v[n]) / (WideComplex(z[l]) - WideComplex(w[n])) +
-                                           std::conj(WideComplex(v[n])) / (WideComplex(z[l]) - std::conj(WideComplex(w[n])));
+            sums[static_cast<Index>(l)] +=
+                WideComplex(v[n]) / (WideComplex(z[l]) - WideComplex(w[n])) +
+                std::conj(WideComplex(v[n])) / (WideComplex(z[l]) - std::conj(WideComplex(w[n])));
     return sums;
 }
 

@@ -1,10 +1,9 @@
 // Kernels of HiPPO-LegS systems against a long-double recurrence, over lengths and step sizes.
+#include "tests/reference/reference.hpp"
+#include "tests/support/tolerances.hpp"
 #include <s4/fft/fftw.hpp>
 #include <s4/fft/kiss_fft.hpp>
 #include <s4/kernel/dplr_kernel.hpp>
-
-#include "tests/reference/reference.hpp"
-#include "tests/support/tolerances.hpp"
 
 #include <gtest/gtest.h>
 
@@ -75,8 +74,8 @@ TEST(DplrKernel, TakesAnyLength) {
     for (const Hippo& hippo : {Hippo{LegS{}}, Hippo{LegT{}}, Hippo{Fourier{}}}) {
         const Nplr basis = nplr(hippo, 16);
         RandomEngine engine{5};
-        DplrSystem system{basis.lambda.array() - 1e-4, basis.P, basis.B, Eigen::VectorXcd(8),
-                          Eigen::VectorXd::Constant(8, 0.02), 0, 0};
+        DplrSystem system{basis.lambda.array() - 1e-4,        basis.P, basis.B, Eigen::VectorXcd(8),
+                          Eigen::VectorXd::Constant(8, 0.02), 0,       0};
         for (auto& c : system.C) c = complex_normal(engine);
         const std::vector<Wide> truth = dplr_kernel_reference(system, 1021);
         for (const Index length : {1, 2, 3, 5, 7, 16, 31, 100, 127, 256, 1000, 1021}) {

@@ -1,11 +1,10 @@
 // Vandermonde products and the diagonal kernels made of them.
-#include <s4/discretize/bilinear.hpp>
-#include <s4/fft/fftw.hpp>
-#include <s4/kernel/diagonal_kernel.hpp>
-
 #include "tests/reference/reference.hpp"
 #include "tests/support/expect_error.hpp"
 #include "tests/support/tolerances.hpp"
+#include <s4/discretize/bilinear.hpp>
+#include <s4/fft/fftw.hpp>
+#include <s4/kernel/diagonal_kernel.hpp>
 
 #include <gtest/gtest.h>
 
@@ -106,9 +105,7 @@ TYPED_TEST(Vandermonde, ZeroOrderHoldKernelMatchesItsDefinition) {
         const DiagonalSystem system = random_diagonal(dt, 7);
         Eigen::Matrix<TypeParam, Dynamic, 1> kernel(777);
         diagonal_kernel<TypeParam>(ZeroOrderHold{}, system, {kernel.data(), 777});
-        EXPECT_LE(error_against(kernel, zoh_kernel_reference(system, 777)),
-                  this->bound(1e-6, 1e-12))
-            << dt;
+        EXPECT_LE(error_against(kernel, zoh_kernel_reference(system, 777)), this->bound(1e-6, 1e-12)) << dt;
     }
 }
 

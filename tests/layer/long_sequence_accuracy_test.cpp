@@ -1,8 +1,7 @@
 // A million samples: the convolution and the recurrence still agree.
+#include "tests/support/systems.hpp"
 #include <s4/fft/fftw.hpp>
 #include <s4/s4.hpp>
-
-#include "tests/support/systems.hpp"
 
 #include <gtest/gtest.h>
 
@@ -30,7 +29,8 @@ Eigen::Array3d disagreement(const typename Ssm::Parameters& parameters) {
     for (Index t = 0; t < length; ++t) recurrence.step(state, u.row(t), stepped.row(t));
     Eigen::Array3d result;
     for (Index h = 0; h < 3; ++h) {
-        const double rms = std::sqrt(stepped.col(h).template cast<double>().squaredNorm() / static_cast<double>(length));
+        const double rms =
+            std::sqrt(stepped.col(h).template cast<double>().squaredNorm() / static_cast<double>(length));
         result[h] = static_cast<double>((convolved.col(h) - stepped.col(h)).cwiseAbs().maxCoeff()) / rms;
     }
     std::printf("%s<%s>: dt 1e-3 %.2e, 1e-2 %.2e, 1e-1 %.2e of RMS\n", Ssm::name,
@@ -43,7 +43,8 @@ typename Ssm::Parameters with_step_sizes() {
     auto parameters = random_parameters<Ssm>(3, 64, 5);
     parameters.D.setZero();  // the plain feed-through would hide the state's error
     for (Index h = 0; h < 3; ++h)
-        parameters.inv_dt(h, 0) = static_cast<typename Ssm::Scalar>(std::log(std::pow(10.0, static_cast<double>(h) - 3)));
+        parameters.inv_dt(h, 0) =
+            static_cast<typename Ssm::Scalar>(std::log(std::pow(10.0, static_cast<double>(h) - 3)));
     return parameters;
 }
 

@@ -1,11 +1,11 @@
 // Memory that is not there: an error that says so, and a layer as it was.
+#include "tests/support/expect_error.hpp"
+#include "tests/support/systems.hpp"
 #include <s4/fft/fftw.hpp>
 #include <s4/s4.hpp>
 
-#include "tests/support/expect_error.hpp"
-#include "tests/support/systems.hpp"
-
 #include <gtest/gtest.h>
+
 #include <sys/resource.h>
 
 namespace s4::test {

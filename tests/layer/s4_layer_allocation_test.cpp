@@ -1,10 +1,9 @@
 // The real-time promise: not one allocator call in a million steps, a thousand convolutions, or a static layer's life.
+#include "tests/support/allocation_guard.hpp"
+#include "tests/support/systems.hpp"
 #include <s4/fft/fftw.hpp>
 #include <s4/fft/kiss_fft.hpp>
 #include <s4/s4.hpp>
-
-#include "tests/support/allocation_guard.hpp"
-#include "tests/support/systems.hpp"
 
 #include <gtest/gtest.h>
 

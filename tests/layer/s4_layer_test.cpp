@@ -1,12 +1,11 @@
 // The laws of a dual-mode layer, for every system, scalar and FFT: both modes are the same map.
-#include <s4/fft/fftw.hpp>
-#include <s4/fft/kiss_fft.hpp>
-#include <s4/s4.hpp>
-
 #include "tests/reference/reference.hpp"
 #include "tests/support/expect_error.hpp"
 #include "tests/support/systems.hpp"
 #include "tests/support/tolerances.hpp"
+#include <s4/fft/fftw.hpp>
+#include <s4/fft/kiss_fft.hpp>
+#include <s4/s4.hpp>
 
 #include <gtest/gtest.h>
 
@@ -50,11 +49,12 @@ protected:
     }
 };
 
-using Cases = ::testing::Types<
-    Case<Dplr<float>, Fftw>, Case<Dplr<double>, Fftw>, Case<Dplr<float>, KissFft>, Case<Dplr<double>, KissFft>,
-    Case<Dplr<float, Shape<8, 5>>, Fftw>, Case<Diagonal<float>, Fftw>, Case<Diagonal<double>, Fftw>,
-    Case<Diagonal<double, Bilinear>, KissFft>, Case<Diagonal<double, ZeroOrderHold, Shape<8, 5>>, Fftw>,
-    Case<Dense<float>, Fftw>, Case<Dense<double>, Fftw>>;
+using Cases =
+    ::testing::Types<Case<Dplr<float>, Fftw>, Case<Dplr<double>, Fftw>, Case<Dplr<float>, KissFft>,
+                     Case<Dplr<double>, KissFft>, Case<Dplr<float, Shape<8, 5>>, Fftw>, Case<Diagonal<float>, Fftw>,
+                     Case<Diagonal<double>, Fftw>, Case<Diagonal<double, Bilinear>, KissFft>,
+                     Case<Diagonal<double, ZeroOrderHold, Shape<8, 5>>, Fftw>, Case<Dense<float>, Fftw>,
+                     Case<Dense<double>, Fftw>>;
 TYPED_TEST_SUITE(S4LayerLaws, Cases);
 
 TYPED_TEST(S4LayerLaws, ConvolutionIsRecurrenceForAnyLengthAndWidth) {
@@ -239,8 +239,7 @@ TYPED_TEST(S4LayerLaws, BadLengthsAreErrorsAndLeaveTheLayerAsItWas) {
     EXPECT_S4_ERROR(layer.prepare(Index{1} << 40), "1099511627776");
     EXPECT_EQ(layer.prepared_length(), 10);
     const Sequence<Scalar> u = white_noise<Scalar>(10, parameters.channels(), 14);
-    EXPECT_LE(relative_error(this->convolve(layer, u),
-                             this->stream(typename TestFixture::Recurrence(parameters), u)),
+    EXPECT_LE(relative_error(this->convolve(layer, u), this->stream(typename TestFixture::Recurrence(parameters), u)),
               Tolerance<Scalar>::law);
 }
 

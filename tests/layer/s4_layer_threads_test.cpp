@@ -1,10 +1,9 @@
 // One const layer in many threads, each with its own workspace and state; preparing in all of them at once.
-#include <s4/fft/fftw.hpp>
-#include <s4/s4.hpp>
-
 #include "tests/support/expect_error.hpp"
 #include "tests/support/systems.hpp"
 #include "tests/support/tolerances.hpp"
+#include <s4/fft/fftw.hpp>
+#include <s4/s4.hpp>
 
 #include <gtest/gtest.h>
 

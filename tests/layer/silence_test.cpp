@@ -1,8 +1,7 @@
 // After the sound has ended: a layer under the guard comes to rest, exactly.
+#include "tests/support/systems.hpp"
 #include <s4/core/denormals.hpp>
 #include <s4/s4.hpp>
-
-#include "tests/support/systems.hpp"
 
 #include <gtest/gtest.h>
 

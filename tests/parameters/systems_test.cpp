@@ -1,12 +1,11 @@
 // Parameters are values: round trips, visitors, options and what they refuse.
+#include "tests/support/expect_error.hpp"
+#include "tests/support/instances.hpp"
+#include "tests/support/tolerances.hpp"
 #include <s4/discretize/zero_order_hold.hpp>
 #include <s4/parameters/dense.hpp>
 #include <s4/parameters/diagonal.hpp>
 #include <s4/parameters/dplr.hpp>
-
-#include "tests/support/expect_error.hpp"
-#include "tests/support/instances.hpp"
-#include "tests/support/tolerances.hpp"
 
 #include <gtest/gtest.h>
 
@@ -18,7 +17,8 @@ namespace s4::test {
 namespace {
 
 TEST(DplrParameters, HoldTheHippoSystemThatWasAskedFor) {
-    const auto p = Dplr<double>::random({.channels = 4, .state_size = 32, .hippo = LegS{}, .timescale = {0.01, 0.02}}, 1);
+    const auto p =
+        Dplr<double>::random({.channels = 4, .state_size = 32, .hippo = LegS{}, .timescale = {0.01, 0.02}}, 1);
     EXPECT_EQ(p.channels(), 4);
     EXPECT_EQ(p.state_size(), 32);
     EXPECT_EQ(p.rank(), 1);
@@ -110,11 +110,10 @@ TEST(Options, AreCheckedByName) {
     EXPECT_S4_ERROR(static_cast<void>(Dplr<float>::random({.timescale = {0.1, 0.01}}, 1)), "dt_max");
     EXPECT_S4_ERROR(static_cast<void>(Diagonal<float>::random({.channels = -2}, 1)), "channels", "found -2");
     using Fixed = Dplr<float, Shape<8, 4>>;
-    EXPECT_S4_ERROR(static_cast<void>(Fixed::random({.channels = 3, .state_size = 8}, 1)),
-                    "fixed at compile time", "H = 4", "found H = 3");
+    EXPECT_S4_ERROR(static_cast<void>(Fixed::random({.channels = 3, .state_size = 8}, 1)), "fixed at compile time",
+                    "H = 4", "found H = 3");
     using FixedDiagonal = Diagonal<float, ZeroOrderHold, Shape<8, 4>>;
-    EXPECT_S4_ERROR(static_cast<void>(FixedDiagonal::random({.state_size = 16}, 1)),
-                    "fixed at compile time");
+    EXPECT_S4_ERROR(static_cast<void>(FixedDiagonal::random({.state_size = 16}, 1)), "fixed at compile time");
     EXPECT_S4_ERROR(static_cast<void>(Dplr<float>::from_systems({})), "at least one channel");
 }
 

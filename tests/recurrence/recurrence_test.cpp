@@ -1,12 +1,11 @@
 // Recurrences against the dense textbook, and the stability that rounding must not take away.
+#include "tests/reference/reference.hpp"
+#include "tests/support/expect_error.hpp"
+#include "tests/support/tolerances.hpp"
 #include <s4/discretize/bilinear.hpp>
 #include <s4/discretize/euler.hpp>
 #include <s4/recurrence/diagonal_recurrence.hpp>
 #include <s4/recurrence/dplr_recurrence.hpp>
-
-#include "tests/reference/reference.hpp"
-#include "tests/support/expect_error.hpp"
-#include "tests/support/tolerances.hpp"
 
 #include <gtest/gtest.h>
 
@@ -166,7 +165,8 @@ TEST(FloatRecurrence, FollowsDoubleOverLongMemoriesAndFastModes) {
         for (const S4dInit init : {S4dInit::lin, S4dInit::inv, S4dInit::quad, S4dInit::legs}) {
             SCOPED_TRACE(std::string{name_of(init)} + " " + std::to_string(dt));
             expect_float_to_follow_double<PlainDiagonal>(
-                Diagonal<float>::random({.channels = 3, .init = init, .timescale = {dt, dt}}, 12), Tolerance<float>::golden);
+                Diagonal<float>::random({.channels = 3, .init = init, .timescale = {dt, dt}}, 12),
+                Tolerance<float>::golden);
         }
     for (const double dt : {1e-3, 1e-2, 1e-1})
         for (const Hippo& hippo : {Hippo{LegS{}}, Hippo{LegT{}}, Hippo{Fourier{}}}) {

@@ -1,10 +1,9 @@
 // The textbook, in long double and without any of the library's own mathematics: what the tests hold the library to.
 #pragma once
 
+#include "tests/support/instances.hpp"
 #include <s4/parameters/diagonal.hpp>
 #include <s4/parameters/dplr.hpp>
-
-#include "tests/support/instances.hpp"
 
 #include <complex>
 #include <vector>

@@ -1,4 +1,5 @@
-// How well a decomposition holds. Eigen's solvers are compiled once, in instances.cpp; these products in nplr_errors.cpp.
+// How well a decomposition holds. Eigen's solvers are compiled once, in instances.cpp; these products in
+// nplr_errors.cpp.
 #pragma once
 
 #include <s4/hippo/nplr.hpp>

@@ -1,10 +1,9 @@
 // Small random systems of every kind for the law tests, from a printed seed.
 #pragma once
 
+#include "tests/support/instances.hpp"
 #include <s4/layer/dense_layer.hpp>
 #include <s4/layer/s4_layer.hpp>
-
-#include "tests/support/instances.hpp"
 
 #include <cstdint>
 

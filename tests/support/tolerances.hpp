@@ -44,7 +44,7 @@ template <class DerivedA, class DerivedB>
     for (Index column = 0; column < a.cols(); ++column) {
         for (Index row = 0; row < a.rows(); ++row) {
             using Extended = std::conditional_t<Eigen::NumTraits<typename DerivedB::Scalar>::IsComplex,
-                                            std::complex<long double>, long double>;
+                                                std::complex<long double>, long double>;
             const Extended found(a.derived().coeff(row, column));
             const Extended truth(b.derived().coeff(row, column));
             if (!detail::is_finite(found) || !detail::is_finite(truth)) return std::numeric_limits<double>::infinity();

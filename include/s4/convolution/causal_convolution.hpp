@@ -28,7 +28,8 @@ class CausalConvolution {
 public:
     using Scalar = typename Fft::Scalar;
 
-    /// For kernels [H × L] and sequences of up to L samples. O(H L log L); allocates. Error when a size is out of range.
+    /// For kernels [H × L] and sequences of up to L samples. O(H L log L); allocates. Error when a size is out of
+    /// range.
     explicit CausalConvolution(const SequenceView<Scalar>& kernels, Planning planning = Planning::estimate)
         : CausalConvolution{kernels.rows(), kernels.cols(), planning} {
         typename Fft::Buffer buffer{plan_};
@@ -73,9 +74,8 @@ public:
             for (Index sequence = 0; sequence < batch; ++sequence) {
                 const Scalar* in = u.data() + sequence * length * u.outerStride() + first;
                 Scalar* out = y.data() + sequence * length * y.outerStride() + first;
-                workspace.buffer_.fill(active, length, [&](Index l) {
-                    return turn(l, L::load_first(in + l * u.outerStride(), active));
-                });
+                workspace.buffer_.fill(
+                    active, length, [&](Index l) { return turn(l, L::load_first(in + l * u.outerStride(), active)); });
                 plan_.convolve(workspace.buffer_, active, spectra_[block]);
                 workspace.buffer_.drain(active, length, [&](Index l, const ComplexLanes<Scalar>& value) {
                     const L cosine = L::broadcast(cosine_.data()[l]);
@@ -91,8 +91,11 @@ private:
     static constexpr Index width = L::count;
 
     CausalConvolution(Index channels, Index length, Planning planning)
-        : channels_{channels}, length_{checked(channels, length)}, plan_{good_fft_size(length), planning},
-          cosine_{length}, sine_{length} {
+        : channels_{channels},
+          length_{checked(channels, length)},
+          plan_{good_fft_size(length), planning},
+          cosine_{length},
+          sine_{length} {
         for (Index l = 0; l < length; ++l) {
             const double angle = std::numbers::pi / 2 * static_cast<double>(l) / static_cast<double>(plan_.length());
             cosine_.data()[l] = static_cast<Scalar>(std::cos(angle));

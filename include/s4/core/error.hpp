@@ -73,10 +73,18 @@ public:
 
     void append_to(std::string& message) const {
         switch (kind_) {
-            case Kind::text: message.append(text_); break;
-            case Kind::integer: message.append(to_text(integer_)); break;
-            case Kind::natural: message.append(to_text(natural_)); break;
-            case Kind::real: message.append(to_text(real_)); break;
+            case Kind::text:
+                message.append(text_);
+                break;
+            case Kind::integer:
+                message.append(to_text(integer_));
+                break;
+            case Kind::natural:
+                message.append(to_text(natural_));
+                break;
+            case Kind::real:
+                message.append(to_text(real_));
+                break;
         }
     }
 

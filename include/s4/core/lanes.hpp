@@ -17,9 +17,7 @@ struct Lanes {
 
     Packet value;
 
-    [[nodiscard]] static Lanes broadcast(Scalar scalar) noexcept {
-        return {Eigen::internal::pset1<Packet>(scalar)};
-    }
+    [[nodiscard]] static Lanes broadcast(Scalar scalar) noexcept { return {Eigen::internal::pset1<Packet>(scalar)}; }
     [[nodiscard]] static Lanes zero() noexcept { return broadcast(Scalar{0}); }
     /// Reads `count` numbers from an address aligned to `alignment`.
     [[nodiscard]] static Lanes load(const Scalar* from) noexcept { return {Eigen::internal::pload<Packet>(from)}; }

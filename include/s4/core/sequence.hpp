@@ -9,9 +9,9 @@ namespace detail {
 
 /// Row-major storage; a single column has to be called column-major in Eigen, which is the same memory.
 template <class Scalar, int Rows, int Cols, int MaxRows = Rows, int MaxCols = Cols>
-using RowMajorMatrix = Eigen::Matrix<Scalar, Rows, Cols,
-                                     (MaxCols == 1 && MaxRows != 1) ? Eigen::ColMajor : Eigen::RowMajor, MaxRows,
-                                     MaxCols>;
+using RowMajorMatrix =
+    Eigen::Matrix<Scalar, Rows, Cols, (MaxCols == 1 && MaxRows != 1) ? Eigen::ColMajor : Eigen::RowMajor, MaxRows,
+                  MaxCols>;
 
 }  // namespace detail
 

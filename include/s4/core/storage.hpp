@@ -72,7 +72,7 @@ public:
 private:
     struct Free {
         void operator()(T* values) const noexcept {
-            ::operator delete(static_cast<void*>(values), std::align_val_t{storage_alignment});
+            ::operator delete (static_cast<void*>(values), std::align_val_t{storage_alignment});
         }
     };
     using Owner = std::unique_ptr<T[], Free>;
@@ -81,8 +81,8 @@ private:
         constexpr Index largest = std::numeric_limits<Index>::max() / static_cast<Index>(sizeof(T));
         detail::require(size >= 0 && size <= largest, "cannot allocate ", size, " values");
         if (size == 0) return {};
-        void* memory = ::operator new(static_cast<std::size_t>(size) * sizeof(T), std::align_val_t{storage_alignment},
-                                      std::nothrow);
+        void* memory = ::operator new (static_cast<std::size_t>(size) * sizeof(T), std::align_val_t{storage_alignment},
+                                       std::nothrow);
         detail::require(memory != nullptr, "out of memory: ", size, " values of ", sizeof(T), " bytes were needed");
         return Owner{static_cast<T*>(memory)};
     }

@@ -217,8 +217,7 @@ template <std::same_as<DplrSystem> System>
     if (length == 0) return changed;
     using Matrix = detail::MatrixFor<System>;
     Matrix row = detail::real_row<Matrix>(changed.C);
-    const Matrix rest =
-        detail::times_power(row, detail::real_matrix<Matrix>(discretize(Bilinear{}, changed)), length);
+    const Matrix rest = detail::times_power(row, detail::real_matrix<Matrix>(discretize(Bilinear{}, changed)), length);
     for (Index n = 0; n < row.size(); ++n) row(0, n) -= rest(0, n);
     detail::set_complex_row(changed.C, row);
     changed.kernel_length = length;

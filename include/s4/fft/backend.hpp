@@ -49,24 +49,31 @@ struct LaneConsumer {
 /// real_buffer.spectrum() (and may destroy it) and writes real_buffer.signal(), without the factor 1/n.
 /// Everything but the constructors is noexcept and does not allocate.
 template <class Fft>
-concept FftBackend = RealScalar<typename Fft::Scalar> && requires(
-    const typename Fft::Plan& plan, typename Fft::Buffer& buffer, const typename Fft::Buffer& const_buffer,
-    typename Fft::Spectrum& spectrum, const typename Fft::Spectrum& const_spectrum,
-    const typename Fft::RealPlan& real_plan, typename Fft::RealBuffer& real_buffer, Index index,
-    detail::LaneGenerator<typename Fft::Scalar> generator, detail::LaneConsumer<typename Fft::Scalar> consumer) {
+concept FftBackend = RealScalar<typename Fft::Scalar> &&
+    requires(const typename Fft::Plan& plan, typename Fft::Buffer& buffer, const typename Fft::Buffer& const_buffer,
+             typename Fft::Spectrum& spectrum, const typename Fft::Spectrum& const_spectrum,
+             const typename Fft::RealPlan& real_plan, typename Fft::RealBuffer& real_buffer, Index index,
+             detail::LaneGenerator<typename Fft::Scalar> generator,
+             detail::LaneConsumer<typename Fft::Scalar> consumer) {
     requires std::constructible_from<typename Fft::Plan, Index, Planning>;
     requires std::constructible_from<typename Fft::Buffer, const typename Fft::Plan&>;
     requires std::constructible_from<typename Fft::RealPlan, Index, Planning>;
     requires std::constructible_from<typename Fft::RealBuffer, const typename Fft::RealPlan&>;
     { plan.make_spectrum(index) } -> std::same_as<typename Fft::Spectrum>;
     { plan.length() } -> std::same_as<Index>;
-    { buffer.fill(index, index, generator) } noexcept;
-    { const_buffer.drain(index, index, consumer) } noexcept;
-    { plan.forward(buffer, index, spectrum) } noexcept;
-    { plan.inverse(const_spectrum, index, buffer) } noexcept;
-    { plan.convolve(buffer, index, const_spectrum) } noexcept;
+    { buffer.fill(index, index, generator) }
+    noexcept;
+    { const_buffer.drain(index, index, consumer) }
+    noexcept;
+    { plan.forward(buffer, index, spectrum) }
+    noexcept;
+    { plan.inverse(const_spectrum, index, buffer) }
+    noexcept;
+    { plan.convolve(buffer, index, const_spectrum) }
+    noexcept;
     { plan.bin(const_spectrum, index, index) } -> std::same_as<std::complex<typename Fft::Scalar>>;
-    { real_plan.inverse(real_buffer) } noexcept;
+    { real_plan.inverse(real_buffer) }
+    noexcept;
     { real_buffer.spectrum() } -> std::same_as<std::complex<typename Fft::Scalar>*>;
     { real_buffer.signal() } -> std::same_as<typename Fft::Scalar*>;
 };

@@ -105,7 +105,9 @@ public:
     class Plan {
     public:
         explicit Plan(Index length, Planning planning = Planning::estimate)
-            : length_{checked(length)}, scratch_{length, 2}, forward_{make(scratch_, FFTW_FORWARD, planning)},
+            : length_{checked(length)},
+              scratch_{length, 2},
+              forward_{make(scratch_, FFTW_FORWARD, planning)},
               inverse_{make(scratch_, FFTW_BACKWARD, planning)} {
             scratch_ = LaneRows<Scalar>{1, 1};  // planning needs arrays of the real size, running does not
         }

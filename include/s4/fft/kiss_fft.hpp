@@ -52,12 +52,10 @@ public:
         [[nodiscard]] Spectrum make_spectrum(Index active) const { return {length_, active}; }
 
         void forward(Buffer& buffer, Index active, Spectrum& spectrum) const noexcept {
-            for (Index lane = 0; lane < active; ++lane)
-                buffer.forward_.run(buffer.rows_.row(lane), spectrum.row(lane));
+            for (Index lane = 0; lane < active; ++lane) buffer.forward_.run(buffer.rows_.row(lane), spectrum.row(lane));
         }
         void inverse(const Spectrum& spectrum, Index active, Buffer& buffer) const noexcept {
-            for (Index lane = 0; lane < active; ++lane)
-                buffer.inverse_.run(spectrum.row(lane), buffer.rows_.row(lane));
+            for (Index lane = 0; lane < active; ++lane) buffer.inverse_.run(spectrum.row(lane), buffer.rows_.row(lane));
         }
         void convolve(Buffer& buffer, Index active, const Spectrum& spectrum) const noexcept {
             Complex* scratch = buffer.rows_.row(Lanes<Scalar>::count);
@@ -106,7 +104,8 @@ public:
             : length_{length}, inverse_{checked_half(length), true}, twiddle_{length / 2} {
             for (Index k = 0; k < length / 2; ++k) {
                 const double angle = 2 * std::numbers::pi * static_cast<double>(k) / static_cast<double>(length);
-                twiddle_.data()[k] = Complex(static_cast<Scalar>(std::cos(angle)), static_cast<Scalar>(std::sin(angle)));
+                twiddle_.data()[k] =
+                    Complex(static_cast<Scalar>(std::cos(angle)), static_cast<Scalar>(std::sin(angle)));
             }
         }
 
@@ -143,7 +142,9 @@ public:
     class RealBuffer {
     public:
         explicit RealBuffer(const RealPlan& plan)
-            : spectrum_{plan.length() / 2 + 1}, packed_{plan.length() / 2}, signal_{plan.length()},
+            : spectrum_{plan.length() / 2 + 1},
+              packed_{plan.length() / 2},
+              signal_{plan.length()},
               inverse_{plan.inverse_} {}
         [[nodiscard]] Complex* spectrum() noexcept { return spectrum_.data(); }
         [[nodiscard]] Scalar* signal() noexcept { return signal_.data(); }

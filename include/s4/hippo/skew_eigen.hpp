@@ -145,11 +145,11 @@ bool bidiagonal_svd(std::vector<Real>& diagonal, std::vector<Real>& above, Eigen
     return true;
 }
 
-/// S = Q T Qᵀ with T tridiagonal and skew, and with D = diag(1, i, −1, −i, …) T = −i D M D⁻¹, where M is real, symmetric
-/// and has a zero diagonal: it maps even entries to odd ones by an upper bidiagonal matrix B = U Σ Wᵀ, and back by Bᵀ.
-/// So an eigenvector of S is Q D y, with √½ of a column of W in the even entries of y (the real part of D y) and of U
-/// in the odd ones (the imaginary part). U and W are orthogonal, hence [V, conj V] is unitary to rounding whatever the
-/// multiplicities, which a Hermitian solver on iS does not give. O(N³); error where it does not converge.
+/// S = Q T Qᵀ with T tridiagonal and skew, and with D = diag(1, i, −1, −i, …) T = −i D M D⁻¹, where M is real,
+/// symmetric and has a zero diagonal: it maps even entries to odd ones by an upper bidiagonal matrix B = U Σ Wᵀ, and
+/// back by Bᵀ. So an eigenvector of S is Q D y, with √½ of a column of W in the even entries of y (the real part of D
+/// y) and of U in the odd ones (the imaginary part). U and W are orthogonal, hence [V, conj V] is unitary to rounding
+/// whatever the multiplicities, which a Hermitian solver on iS does not give. O(N³); error where it does not converge.
 template <std::floating_point Real>
 SkewEigen<Real> skew_eigen(const Eigen::Matrix<Real, Dynamic, Dynamic>& S) {
     using Matrix = Eigen::Matrix<Real, Dynamic, Dynamic>;

@@ -1,4 +1,5 @@
-// Cauchy sums Σ_n v_n / (z_l − w_n) over conjugate pairs: the heart of the S4 kernel (S4 paper, section 3 and app. C.3).
+// Cauchy sums Σ_n v_n / (z_l − w_n) over conjugate pairs: the heart of the S4 kernel (S4 paper, section 3 and app.
+// C.3).
 #pragma once
 
 #include <s4/core/lanes.hpp>
@@ -79,16 +80,18 @@ void cauchy(std::span<const std::complex<double>> v, std::span<const std::comple
     }
 }
 
-/// Nodes on the imaginary axis, i t_k with t_k = tan(πk/n) for k < n/2: the images of the n-th roots of unity e^{-2πik/n}
-/// under the bilinear map (1 − w)/(1 + w). The root −1, whose image is infinite, is left out: kernels have a closed form
-/// there. Kept as pairs of numbers, padded to whole lane blocks.
+/// Nodes on the imaginary axis, i t_k with t_k = tan(πk/n) for k < n/2: the images of the n-th roots of unity
+/// e^{-2πik/n} under the bilinear map (1 − w)/(1 + w). The root −1, whose image is infinite, is left out: kernels have
+/// a closed form there. Kept as pairs of numbers, padded to whole lane blocks.
 template <RealScalar Scalar>
 class ImaginaryNodes {
 public:
     /// The n/2 nodes of an even n (one node, 0, for n = 1). O(n).
     explicit ImaginaryNodes(Index n)
-        : count_{std::max<Index>(n / 2, 1)}, padded_{lane_blocks<Scalar>(count_) * Lanes<Scalar>::count},
-          high_{padded_}, low_{padded_} {
+        : count_{std::max<Index>(n / 2, 1)},
+          padded_{lane_blocks<Scalar>(count_) * Lanes<Scalar>::count},
+          high_{padded_},
+          low_{padded_} {
         for (Index k = 0; k < padded_; ++k) {
             const detail::TwoFloat<Scalar> t{tangent(std::min(k, count_ - 1), n)};
             high_.data()[k] = t.high;
@@ -124,7 +127,8 @@ template <RealScalar Scalar>
 class CauchySums {
 public:
     /// Room for `sums` sums over `pairs` poles.
-    CauchySums(Index pairs, Index sums) : pairs_{pairs}, sums_{sums}, poles_{3 * pairs}, numerators_{2 * pairs * sums} {}
+    CauchySums(Index pairs, Index sums)
+        : pairs_{pairs}, sums_{sums}, poles_{3 * pairs}, numerators_{2 * pairs * sums} {}
 
     void set_pole(Index n, std::complex<double> mu) noexcept {
         const detail::TwoFloat<Scalar> modulus{std::abs(mu)};
@@ -145,10 +149,14 @@ public:
         Index sum = 0;
         for (; sum + 4 <= sums_; sum += 4) evaluate_group<4>(nodes, sum, out);
         switch (sums_ - sum) {
-            case 1: return evaluate_group<1>(nodes, sum, out);
-            case 2: return evaluate_group<2>(nodes, sum, out);
-            case 3: return evaluate_group<3>(nodes, sum, out);
-            default: return;
+            case 1:
+                return evaluate_group<1>(nodes, sum, out);
+            case 2:
+                return evaluate_group<2>(nodes, sum, out);
+            case 3:
+                return evaluate_group<3>(nodes, sum, out);
+            default:
+                return;
         }
     }
 

@@ -40,9 +40,9 @@ void diagonal_kernel(Rule rule, const DiagonalSystem& system, std::span<Scalar> 
     vandermonde<Scalar>(v, x, kernel);
 }
 
-/// DSS's kernel, normalised over its own length L = kernel.size(): K[l] = Re Σ_n B_n C_n (e^z − 1)/(λ_n (e^{zL} − 1)) e^{zl}
-/// with z = dt λ_n; the reciprocal of q = λ (e^{zL} − 1) is taken as conj(q)/(|q|² + 1e-7), as the authors do. Only the
-/// stored half is summed, once. O(N L); allocates. (DSS paper, proposition 1a)
+/// DSS's kernel, normalised over its own length L = kernel.size(): K[l] = Re Σ_n B_n C_n (e^z − 1)/(λ_n (e^{zL} − 1))
+/// e^{zl} with z = dt λ_n; the reciprocal of q = λ (e^{zL} − 1) is taken as conj(q)/(|q|² + 1e-7), as the authors do.
+/// Only the stored half is summed, once. O(N L); allocates. (DSS paper, proposition 1a)
 template <RealScalar Scalar>
 void dss_kernel(const DiagonalSystem& system, std::span<Scalar> kernel) {
     const auto pairs = static_cast<std::size_t>(system.lambda.size());

@@ -16,8 +16,8 @@
 
 namespace s4::inline S4_ABI {
 
-/// `standard`: Cauchy sums in the scalar's own precision (float: about 5e-7 of the largest value). `accurate`: in double
-/// (float: 1–2e-7), about twice as slow.
+/// `standard`: Cauchy sums in the scalar's own precision (float: about 5e-7 of the largest value). `accurate`: in
+/// double (float: 1–2e-7), about twice as slow.
 enum class KernelPrecision { standard, accurate };
 
 namespace detail {
@@ -108,8 +108,7 @@ private:
             const std::complex<double> reciprocal = std::conj(divisor) / std::norm(divisor);
             for (Index row = 0; row < pivot; ++row) {
                 const std::complex<double> factor = multiply(at(row, pivot), reciprocal);
-                for (Index column = 0; column < pivot; ++column)
-                    at(row, column) -= multiply(factor, at(pivot, column));
+                for (Index column = 0; column < pivot; ++column) at(row, column) -= multiply(factor, at(pivot, column));
             }
         }
         return at(0, 0);
@@ -131,7 +130,10 @@ public:
     /// hold a C~ that serves (then no power of Ā is needed). Allocates; error when the length is out of range.
     explicit DplrKernel(Index length, Index kernel_length = 0, KernelPrecision precision = KernelPrecision::standard,
                         Planning planning = Planning::estimate)
-        : length_{length}, n_{grid(length, kernel_length)}, plan_{n_, planning}, spectrum_{n_},
+        : length_{length},
+          n_{grid(length, kernel_length)},
+          plan_{n_, planning},
+          spectrum_{n_},
           accurate_{precision == KernelPrecision::accurate} {}
 
     [[nodiscard]] Index length() const noexcept { return length_; }
@@ -197,8 +199,7 @@ public:
     using Workspace = typename DplrKernel<Fft>::Workspace;
 
     KernelGenerator(const typename Ssm::Parameters& parameters, Index length, Planning planning)
-        : parameters_{parameters},
-          kernel_{length, parameters.kernel_length, KernelPrecision::standard, planning} {}
+        : parameters_{parameters}, kernel_{length, parameters.kernel_length, KernelPrecision::standard, planning} {}
     [[nodiscard]] Workspace make_workspace() const { return Workspace{kernel_}; }
     void operator()(Workspace& workspace, Index h, std::span<S> kernel) const {
         kernel_(workspace, Ssm::system(parameters_, h), kernel);

@@ -22,8 +22,7 @@ class KernelGenerator;
 /// only. Cost: H times that of diagonal_kernel, DplrKernel or krylov. Error on bad parameters or a length out of range.
 template <class Ssm, class Fft = Fftw<typename Ssm::Scalar>>
 [[nodiscard]] Sequence<typename Ssm::Scalar> convolution_kernels(const typename Ssm::Parameters& parameters,
-                                                                 Index length,
-                                                                 Planning planning = Planning::estimate) {
+                                                                 Index length, Planning planning = Planning::estimate) {
     using Scalar = typename Ssm::Scalar;
     Ssm::validate(parameters);
     detail::require(length >= 1 && length <= max_fft_size, Ssm::name, ": kernel length must lie in [1, ", max_fft_size,

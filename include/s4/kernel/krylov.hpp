@@ -39,7 +39,8 @@ void krylov(const Eigen::MatrixXd& A_bar, const Eigen::VectorXd& B_bar, const Ei
     for (Index i = 0; i < blocks; ++i) {
         values.noalias() = row * columns;
         const Index count = std::min(block, length - i * block);
-        for (Index j = 0; j < count; ++j) kernel[static_cast<std::size_t>(i * block + j)] = static_cast<Scalar>(values[j]);
+        for (Index j = 0; j < count; ++j)
+            kernel[static_cast<std::size_t>(i * block + j)] = static_cast<Scalar>(values[j]);
         if (i + 1 < blocks) {
             next.noalias() = row * power;
             row.swap(next);
@@ -56,9 +57,9 @@ public:
     KernelGenerator(const typename Ssm::Parameters& parameters, Index, Planning) : parameters_{parameters} {}
     [[nodiscard]] Workspace make_workspace() const { return {}; }
     void operator()(Workspace&, Index h, std::span<S> kernel) const {
-        const auto step = discretize(Rule{}, Eigen::MatrixXd(parameters_.A.template cast<double>()),
-                                     Eigen::VectorXd(parameters_.B.template cast<double>()),
-                                     Ssm::step_size(parameters_, h));
+        const auto step =
+            discretize(Rule{}, Eigen::MatrixXd(parameters_.A.template cast<double>()),
+                       Eigen::VectorXd(parameters_.B.template cast<double>()), Ssm::step_size(parameters_, h));
         krylov<S>(step.A_bar, step.B_bar, parameters_.C.row(h).template cast<double>(), kernel);
     }
 

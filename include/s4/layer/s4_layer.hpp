@@ -37,9 +37,10 @@ void or_out_of_memory(const char* what, const Work& work) {
 /// What Mode::convolution adds to a layer. Separate, so that Mode::recurrence never touches an FFT.
 template <class Ssm, class Fft>
 class PreparedConvolution {
-    static_assert(requires { sizeof(Fft); },
-                  "s4::S4Layer in Mode::convolution needs the definition of its FFT: #include <s4/fft/fftw.hpp> for "
-                  "s4::Fftw (the default), or <s4/fft/kiss_fft.hpp> and name s4::KissFft as the third argument");
+    static_assert(
+        requires { sizeof(Fft); },
+        "s4::S4Layer in Mode::convolution needs the definition of its FFT: #include <s4/fft/fftw.hpp> for "
+        "s4::Fftw (the default), or <s4/fft/kiss_fft.hpp> and name s4::KissFft as the third argument");
 
 public:
     using Scalar = typename Ssm::Scalar;
@@ -69,7 +70,8 @@ struct LayerWorkspace {
 
 /// An S4 layer of H independent single-input single-output systems: y = K * u + D u.
 ///
-/// `Ssm` is Dplr (S4), Diagonal (S4D) or Dense (<s4/layer/dense_layer.hpp>); `Mode` picks the calls that exist. Both modes hold the same parameters:
+/// `Ssm` is Dplr (S4), Diagonal (S4D) or Dense (<s4/layer/dense_layer.hpp>); `Mode` picks the calls that exist. Both
+/// modes hold the same parameters:
 ///     S4Layer<Ssm, Mode::recurrence> stream{layer.parameters()};
 /// and a state that comes out of one mode goes on in the other. Two phases: the constructor, prepare, make_workspace
 /// and make_state may allocate and raise Error; forward, step and scan are noexcept and do neither. A layer is const
@@ -110,31 +112,22 @@ public:
 
     /// Makes the kernels for sequences of up to `length` samples and their transforms. O(H (kernel + L log L)). Error
     /// when the length is not in [1, max_fft_size] or memory runs out; the layer then is as it was.
-    void prepare(Index length, Planning planning = Planning::estimate)
-        requires ConvolutionMode<M>
-    {
+    void prepare(Index length, Planning planning = Planning::estimate) requires ConvolutionMode<M> {
         detail::or_out_of_memory("S4Layer::prepare", [&] { prepared_.prepare(parameters_, length, planning); });
     }
     /// The longest sequence `forward` takes; 0 before `prepare`.
-    [[nodiscard]] Index prepared_length() const noexcept
-        requires ConvolutionMode<M>
-    {
-        return prepared_.length();
-    }
+    [[nodiscard]] Index prepared_length() const noexcept requires ConvolutionMode<M> { return prepared_.length(); }
 
     /// Scratch for one thread, of the prepared length. Error before `prepare`.
-    [[nodiscard]] Workspace make_workspace() const
-        requires ConvolutionMode<M>
-    {
+    [[nodiscard]] Workspace make_workspace() const requires ConvolutionMode<M> {
         detail::require(prepared_.length() > 0, "S4Layer::make_workspace: call prepare(length) first");
         return {typename CausalConvolution<Fft>::Workspace{prepared_.get()}, make_state()};
     }
 
     /// y [B·l × H] from u [B·l × H]: a batch of B sequences of l ≤ prepared_length() samples each, one after the other,
     /// all from a zero state; y may be u. O(B H L log L).
-    void forward(Workspace& workspace, const SequenceView<Scalar>& u, SequenceOut<Scalar> y, Index batch = 1) const noexcept
-        requires ConvolutionMode<M>
-    {
+    void forward(Workspace& workspace, const SequenceView<Scalar>& u, SequenceOut<Scalar> y,
+                 Index batch = 1) const noexcept requires ConvolutionMode<M> {
         S4_ASSERT(prepared_.length() > 0, "S4Layer::forward: call prepare(length) first");
         prepared_.get()(workspace.convolution, u, y, batch);
     }
@@ -143,9 +136,7 @@ public:
     /// other and a recurrence can go on. Beyond the convolution O(H N L): the recurrence advances the state and
     /// computes the answer to the initial one. y may be u.
     void forward(Workspace& workspace, State& state, const SequenceView<Scalar>& u,
-                 SequenceOut<Scalar> y) const noexcept
-        requires ConvolutionMode<M>
-    {
+                 SequenceOut<Scalar> y) const noexcept requires ConvolutionMode<M> {
         workspace.initial = state;
         recurrence_.advance(state, u.rows(), u.data(), u.outerStride());
         forward(workspace, u, y);
@@ -155,18 +146,15 @@ public:
     // ---- Mode::recurrence -------------------------------------------------------------------------------------------
 
     /// One sample of every channel: y_t [H] from u_t [H]; y_t may be u_t. O(H N); for Dense O(H N²).
-    void step(State& state, const FrameView<Scalar>& u, FrameOut<Scalar> y) const noexcept
-        requires RecurrenceMode<M>
-    {
+    void step(State& state, const FrameView<Scalar>& u, FrameOut<Scalar> y) const noexcept requires RecurrenceMode<M> {
         S4_ASSERT(u.size() == channels() && y.size() == channels(), "S4Layer::step: u and y must be [H]");
         recurrence_.step(state, u.data(), y.data());
     }
 
     /// Any number of samples, y [l × H] from u [l × H], with the state carried: the same as l steps, but faster. y may
     /// be u. O(H N l).
-    void scan(State& state, const SequenceView<Scalar>& u, SequenceOut<Scalar> y) const noexcept
-        requires RecurrenceMode<M>
-    {
+    void scan(State& state, const SequenceView<Scalar>& u,
+              SequenceOut<Scalar> y) const noexcept requires RecurrenceMode<M> {
         S4_ASSERT(u.rows() == y.rows() && u.cols() == channels() && y.cols() == channels(),
                   "S4Layer::scan: u and y must be [l × H]");
         recurrence_.scan(state, u.rows(), u.data(), u.outerStride(), y.data(), y.outerStride());

@@ -19,11 +19,11 @@ struct Dense {
 
     /// The trained tensors; dt = T(inv_dt).
     struct Parameters {
-        Eigen::Matrix<Scalar, Dynamic, 1> inv_dt;       ///< [H]
-        Eigen::Matrix<Scalar, Dynamic, Dynamic> A;      ///< [N × N]
-        Eigen::Matrix<Scalar, Dynamic, 1> B;            ///< [N]
+        Eigen::Matrix<Scalar, Dynamic, 1> inv_dt;            ///< [H]
+        Eigen::Matrix<Scalar, Dynamic, Dynamic> A;           ///< [N × N]
+        Eigen::Matrix<Scalar, Dynamic, 1> B;                 ///< [N]
         detail::RowMajorMatrix<Scalar, Dynamic, Dynamic> C;  ///< [H × N]
-        Eigen::Matrix<Scalar, Dynamic, 1> D;            ///< [H]
+        Eigen::Matrix<Scalar, Dynamic, 1> D;                 ///< [H]
         Transform dt_transform = Transform::exp;
 
         [[nodiscard]] Index channels() const noexcept { return C.rows(); }
@@ -52,8 +52,8 @@ struct Dense {
         detail::check_tensor(name, "inv_dt", p.inv_dt, p.channels(), 1);
         for (Index h = 0; h < p.channels(); ++h) {
             const double dt = step_size(p, h);
-            detail::require(dt >= min_step_size && dt <= max_step_size, name, ": dt must lie in [", min_step_size,
-                            ", ", max_step_size, "], found ", dt, " in channel ", h);
+            detail::require(dt >= min_step_size && dt <= max_step_size, name, ": dt must lie in [", min_step_size, ", ",
+                            max_step_size, "], found ", dt, " in channel ", h);
         }
     }
 

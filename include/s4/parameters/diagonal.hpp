@@ -146,8 +146,8 @@ private:
     static Parameters make(Index channels, Index pairs, Index step_columns) {
         detail::require((Shape::channels == Dynamic || channels == Shape::channels) &&
                             (Shape::pairs == Dynamic || pairs == Shape::pairs),
-                        name, ": the sizes are fixed at compile time to H = ", Shape::channels, ", N = ",
-                        Shape::state_size, ", found H = ", channels, ", N = ", 2 * pairs);
+                        name, ": the sizes are fixed at compile time to H = ", Shape::channels,
+                        ", N = ", Shape::state_size, ", found H = ", channels, ", N = ", 2 * pairs);
         Parameters p;
         p.inv_dt.resize(channels, step_columns);
         p.A_real.resize(channels, pairs);

@@ -47,10 +47,10 @@ struct Dplr {
         detail::RowMajorMatrix<Scalar, H, Dynamic, H, pairs> inv_dt;  ///< [H × 1] or [H × N/2]
         RealTable A_real, A_imag;                                     ///< [H × N/2]
         detail::RowMajorMatrix<std::complex<Scalar>, Dynamic, pairs, H == Dynamic ? Dynamic : H * max_rank, pairs>
-            P;                       ///< [rank·H × N/2], row r·H + h
-        ComplexTable B, C;           ///< [H × N/2]
+            P;                          ///< [rank·H × N/2], row r·H + h
+        ComplexTable B, C;              ///< [H × N/2]
         Eigen::Matrix<Scalar, H, 1> D;  ///< [H]
-        Index kernel_length = 0;     ///< 0: C is plain; n: C holds C~ = C (I − Ā^n), what the S4 paper trains
+        Index kernel_length = 0;        ///< 0: C is plain; n: C holds C~ = C (I − Ā^n), what the S4 paper trains
         Transform dt_transform = Transform::exp;
         Transform real_transform = Transform::exp;
         Transform imag_transform = Transform::none;
@@ -118,8 +118,9 @@ struct Dplr {
             detail::require(system.lambda.size() == pairs && system.P.rows() == rank && system.P.cols() == pairs &&
                                 system.B.size() == pairs && system.C.size() == pairs && system.dt.size() == pairs &&
                                 system.kernel_length == first.kernel_length,
-                            name, ": all channels need the same N, rank and kernel length; the first has N = ",
-                            2 * pairs, ", rank ", rank);
+                            name,
+                            ": all channels need the same N, rank and kernel length; the first has N = ", 2 * pairs,
+                            ", rank ", rank);
             for (Index n = 1; n < pairs; ++n) tied = tied && system.dt[n] == system.dt[0];
         }
         Parameters p = make(channels, pairs, rank, tied ? 1 : pairs);
@@ -156,10 +157,10 @@ struct Dplr {
                         ": state_size must be even and positive, found ", options.state_size);
         detail::require((Shape::channels == Dynamic || options.channels == Shape::channels) &&
                             (Shape::state_size == Dynamic || options.state_size == Shape::state_size),
-                        name, ": the sizes are fixed at compile time to H = ", Shape::channels, ", N = ",
-                        Shape::state_size, ", found H = ", options.channels, ", N = ", options.state_size);
-        const Nplr basis = nplr(options.hippo, options.state_size,
-                                options.rank < 0 ? natural_rank(options.hippo) : options.rank);
+                        name, ": the sizes are fixed at compile time to H = ", Shape::channels,
+                        ", N = ", Shape::state_size, ", found H = ", options.channels, ", N = ", options.state_size);
+        const Nplr basis =
+            nplr(options.hippo, options.state_size, options.rank < 0 ? natural_rank(options.hippo) : options.rank);
         const Index pairs = options.state_size / 2;
         RandomEngine engine{seed};
         std::vector<DplrSystem> systems;
@@ -178,8 +179,8 @@ private:
     static Parameters make(Index channels, Index pairs, Index rank, Index step_columns) {
         detail::require((Shape::channels == Dynamic || channels == Shape::channels) &&
                             (Shape::pairs == Dynamic || pairs == Shape::pairs),
-                        name, ": the sizes are fixed at compile time to H = ", Shape::channels, ", N = ",
-                        Shape::state_size, ", found H = ", channels, ", N = ", 2 * pairs);
+                        name, ": the sizes are fixed at compile time to H = ", Shape::channels,
+                        ", N = ", Shape::state_size, ", found H = ", channels, ", N = ", 2 * pairs);
         detail::require(rank <= max_rank, name, ": the rank is at most ", max_rank, ", found ", rank);
         Parameters p;
         p.inv_dt.resize(channels, step_columns);

@@ -33,9 +33,11 @@ public:
 
     /// O(H N³). Error on bad parameters or where the rule has no solution.
     explicit Recurrence(const Parameters& parameters)
-        : channels_{checked(parameters).channels()}, states_{parameters.state_size()},
+        : channels_{checked(parameters).channels()},
+          states_{parameters.state_size()},
           A_bar_{lane_blocks<Scalar>(channels_) * width * states_ * states_},
-          B_bar_{lane_blocks<Scalar>(channels_) * width * states_}, C_{B_bar_.size()},
+          B_bar_{lane_blocks<Scalar>(channels_) * width * states_},
+          C_{B_bar_.size()},
           feed_through_{lane_blocks<Scalar>(channels_) * width} {
         const Eigen::MatrixXd A = parameters.A.template cast<double>();
         const Eigen::VectorXd B = parameters.B.template cast<double>();
@@ -97,7 +99,8 @@ private:
             const Scalar* x = state.x_.data() + block * states_ * width;
             const Scalar* C = C_.data() + block * states_ * width;
             for (Index t = 0; t < length; ++t) {
-                const L input = flow == detail::Flow::free ? L::zero() : L::load_first(u + first + t * u_stride, active);
+                const L input =
+                    flow == detail::Flow::free ? L::zero() : L::load_first(u + first + t * u_stride, active);
                 update(state, block, input);
                 if constexpr (flow == detail::Flow::state_only) continue;
                 L output = flow == detail::Flow::free ? L::load_first(y + first + t * y_stride, active) : D * input;

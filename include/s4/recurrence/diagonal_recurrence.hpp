@@ -76,9 +76,11 @@ public:
 
     /// O(H N). Error on bad parameters, and where the rule makes a mode grow (|Ā| > 1, explicit Euler).
     explicit Recurrence(const Parameters& parameters)
-        : channels_{checked(parameters).channels()}, pairs_{parameters.A_real.cols()},
+        : channels_{checked(parameters).channels()},
+          pairs_{parameters.A_real.cols()},
           coefficients_{lane_blocks<Scalar>(channels_) * pairs_ * 4 * width},
-          residues_{corrects ? coefficients_.size() / 2 : 0}, feed_through_{lane_blocks<Scalar>(channels_) * width},
+          residues_{corrects ? coefficients_.size() / 2 : 0},
+          feed_through_{lane_blocks<Scalar>(channels_) * width},
           scale_re_{coefficients_.size() / 4},
           scale_im_{coefficients_.size() / 4} {
         for (Index h = 0; h < channels_; ++h) set_channel(h, Ssm::system(parameters, h));
@@ -112,8 +114,8 @@ public:
         for (Index h = 0; h < channels_; ++h)
             for (Index n = 0; n < pairs_; ++n) {
                 Scalar* s = state.s_.data() + at(h, n, 2);
-                const std::complex<Scalar> value =
-                    static_cast<std::complex<Scalar>>(std::complex<double>(x(h, n)) / std::complex<double>(scale(h, n)));
+                const std::complex<Scalar> value = static_cast<std::complex<Scalar>>(std::complex<double>(x(h, n)) /
+                                                                                     std::complex<double>(scale(h, n)));
                 s[0] = value.real();
                 s[width] = value.imag();
             }
@@ -262,9 +264,10 @@ private:
     Index channels_;
     Index pairs_;
     Storage<Scalar, coefficient_table> coefficients_;  // [lane block][n][Re, Im of Ā − 1; Re, −Im of 2 C B̄][lane]
-    Storage<Scalar, !corrects && state_table != Dynamic ? 0 : state_table> residues_;  // what Ā − 1 lost: [n][re, im][lane]
+    Storage<Scalar, !corrects && state_table != Dynamic ? 0 : state_table>
+        residues_;  // what Ā − 1 lost: [n][re, im][lane]
     Storage<Scalar, detail::lane_table_size<Scalar>(Shape::channels, 1)> feed_through_;  // D
-    bool corrected_ = false;  // whether residues_ is used
+    bool corrected_ = false;                                                             // whether residues_ is used
     Storage<Scalar, scale_table> scale_re_;  // B̄, to read and write states
     Storage<Scalar, scale_table> scale_im_;
 };

@@ -47,8 +47,11 @@ public:
 
     /// O(H rank² N), and O(H N³ log n) where the parameters hold C~. Error on bad parameters.
     explicit Recurrence(const Parameters& parameters)
-        : channels_{checked(parameters).channels()}, pairs_{parameters.A_real.cols()}, rank_{parameters.rank()},
-          coefficients_{table_size(parameters)}, feed_through_{lane_blocks<Scalar>(channels_) * width} {
+        : channels_{checked(parameters).channels()},
+          pairs_{parameters.A_real.cols()},
+          rank_{parameters.rank()},
+          coefficients_{table_size(parameters)},
+          feed_through_{lane_blocks<Scalar>(channels_) * width} {
         for (Index h = 0; h < channels_; ++h) set_channel(h, to_plain(Ssm::system(parameters, h)));
     }
 
@@ -137,11 +140,16 @@ private:
     template <detail::Flow flow>
     void run(State& state, Index length, const Scalar* u, Index u_stride, Scalar* y, Index y_stride) const noexcept {
         switch (rank_) {
-            case 0: return run_rank<0, flow>(state, length, u, u_stride, y, y_stride);
-            case 1: return run_rank<1, flow>(state, length, u, u_stride, y, y_stride);
-            case 2: return run_rank<2, flow>(state, length, u, u_stride, y, y_stride);
-            case 3: return run_rank<3, flow>(state, length, u, u_stride, y, y_stride);
-            default: return run_rank<4, flow>(state, length, u, u_stride, y, y_stride);
+            case 0:
+                return run_rank<0, flow>(state, length, u, u_stride, y, y_stride);
+            case 1:
+                return run_rank<1, flow>(state, length, u, u_stride, y, y_stride);
+            case 2:
+                return run_rank<2, flow>(state, length, u, u_stride, y, y_stride);
+            case 3:
+                return run_rank<3, flow>(state, length, u, u_stride, y, y_stride);
+            default:
+                return run_rank<4, flow>(state, length, u, u_stride, y, y_stride);
         }
     }
 
@@ -161,9 +169,11 @@ private:
         detail::for_each_lane_block<Scalar>(channels_, [&](Index block, Index first, Index active) {
             const L D = L::load(feed_through_.data() + first);
             L sigma[slots];
-            for (std::size_t r = 0; r < Rank; ++r) sigma[r] = L::load(state.sigma_.data() + (block * max_rank + static_cast<Index>(r)) * width);
+            for (std::size_t r = 0; r < Rank; ++r)
+                sigma[r] = L::load(state.sigma_.data() + (block * max_rank + static_cast<Index>(r)) * width);
             for (Index t = 0; t < length; ++t) {
-                const L input = flow == detail::Flow::free ? L::zero() : L::load_first(u + first + t * u_stride, active);
+                const L input =
+                    flow == detail::Flow::free ? L::zero() : L::load_first(u + first + t * u_stride, active);
                 L next_sigma[slots];
                 for (std::size_t r = 0; r < Rank; ++r) next_sigma[r] = L::zero();
                 L output = flow == detail::Flow::free ? L::load_first(y + first + t * y_stride, active) : D * input;
@@ -189,20 +199,21 @@ private:
                     if constexpr (flow != detail::Flow::state_only)
                         output = fma(L::load(c + 5 * width), im, fma(L::load(c + 4 * width), re, output));
                     for (std::size_t r = 0; r < Rank; ++r)
-                        next_sigma[r] = fma(L::load(rank_field(c, r, 3)), im,
-                                            fma(L::load(rank_field(c, r, 2)), re, next_sigma[r]));
+                        next_sigma[r] =
+                            fma(L::load(rank_field(c, r, 3)), im, fma(L::load(rank_field(c, r, 2)), re, next_sigma[r]));
                 }
                 for (std::size_t r = 0; r < Rank; ++r) sigma[r] = next_sigma[r];
                 if constexpr (flow != detail::Flow::state_only) output.store_first(y + first + t * y_stride, active);
             }
-            for (std::size_t r = 0; r < Rank; ++r) sigma[r].store(state.sigma_.data() + (block * max_rank + static_cast<Index>(r)) * width);
+            for (std::size_t r = 0; r < Rank; ++r)
+                sigma[r].store(state.sigma_.data() + (block * max_rank + static_cast<Index>(r)) * width);
         });
     }
 
     Index channels_;
     Index pairs_;
     Index rank_;
-    Storage<Scalar, coefficient_table> coefficients_;  // [lane block][n][field][lane]
+    Storage<Scalar, coefficient_table> coefficients_;                                    // [lane block][n][field][lane]
     Storage<Scalar, detail::lane_table_size<Scalar>(Shape::channels, 1)> feed_through_;  // D
 };
 
