@@ -82,9 +82,9 @@ TEST(StorageOf, IsAlignedZeroAndDeeplyCopied) {
 }
 
 TEST(StorageOf, RefusesWhatMemoryCannotHold) {
-    EXPECT_S4_ERROR(Storage<double>(-1), "cannot allocate -1");
-    EXPECT_S4_ERROR(Storage<double>(std::numeric_limits<Index>::max()), "cannot allocate");
-    EXPECT_S4_ERROR(Storage<double>(std::numeric_limits<Index>::max() / 16), "out of memory");
+    EXPECT_S4_ERROR(Storage<double>{-1}, "cannot allocate -1");
+    EXPECT_S4_ERROR(Storage<double>{std::numeric_limits<Index>::max()}, "cannot allocate");
+    EXPECT_S4_ERROR(Storage<double>{std::numeric_limits<Index>::max() / 16}, "out of memory");
 }
 
 TEST(Finite, IsReadFromTheBits) {
