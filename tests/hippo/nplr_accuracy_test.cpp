@@ -1,4 +1,4 @@
-// The promise at its largest size. Without optimisation Eigen needs minutes for that, so the size is smaller then.
+// The promise at its largest size. Without optimisation that takes minutes, so the size is smaller then.
 #include <gtest/gtest.h>
 
 #include <tests/support/nplr_errors.hpp>

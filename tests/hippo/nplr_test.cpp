@@ -11,7 +11,7 @@ using s4::Hippo;
 using s4::Index;
 using Accuracy = s4::test::Tolerance<double>;
 
-// Unoptimised, Eigen takes half a minute for the full size.
+// Unoptimised, the full size takes long.
 #if defined(__OPTIMIZE__)
 constexpr Index largest = 256;
 #else
