@@ -81,6 +81,8 @@ TEST(CausalConvolutionDeath, WrongSizesAreCaughtInDebug) {
     EXPECT_DEATH(convolution(workspace, narrow, y), "u and y must be");
     EXPECT_DEATH(convolution(workspace, tall, tall_y), "longer than the prepared length");
     EXPECT_DEATH(convolution(workspace, y, y, 3), "batch must divide");
+    const CausalConvolution<KissFft<float>> longer(white_noise<float>(2, 100, 5));
+    EXPECT_DEATH(longer(workspace, y, y), "make it after the last prepare");
 }
 #endif
 

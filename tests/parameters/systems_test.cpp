@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,20 @@ TEST(DplrParameters, AreTheSystemsTheyWereMadeFrom) {
         EXPECT_EQ((found.P - expected.P).norm(), 0.0);
         EXPECT_EQ(found.D, expected.D);
     }
+}
+
+TEST(FromSystems, RefusesWhatNoStableSystemHas) {
+    DplrSystem system = Dplr<double>::system(Dplr<double>::random({.state_size = 8}, 2), 0);
+    for (const double decay :
+         {3.0, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+        DplrSystem bad = system;
+        bad.lambda[1].real(decay);
+        EXPECT_S4_ERROR(static_cast<void>(Dplr<double>::from_systems({&bad, 1})), "Re lambda", "state 1");
+    }
+    const DplrSystem empty{};
+    EXPECT_S4_ERROR(static_cast<void>(Dplr<double>::from_systems({&empty, 1})), "N = 0");
+    const DiagonalSystem empty_diagonal{};
+    EXPECT_S4_ERROR(static_cast<void>(Diagonal<double>::from_systems({&empty_diagonal, 1})), "N = 0");
 }
 
 template <class Ssm>

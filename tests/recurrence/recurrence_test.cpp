@@ -105,6 +105,32 @@ TYPED_TEST(Recurrences, AnUnreachableModeStillAnswersToItsState) {
     EXPECT_LE(relative_error(scan<Ssm>(recurrence, state, u), sum), Tolerance<TypeParam>::law);
 }
 
+TYPED_TEST(Recurrences, AChannelWithoutInputStillAnswersToItsState) {
+    using Ssm = Diagonal<TypeParam>;
+    for (const double b : {0.0, 1e-44}) {
+        auto parameters = Ssm::random({.channels = 2, .state_size = 4}, 8);
+        parameters.B.setConstant(static_cast<TypeParam>(b));
+        const Recurrence<Ssm> recurrence(parameters);
+        auto state = recurrence.make_state();
+        typename Recurrence<Ssm>::StateMatrix x(2, 2);
+        x.setOnes();
+        recurrence.write(state, x);
+        typename Recurrence<Ssm>::StateMatrix read(2, 2);
+        recurrence.read(state, read);
+        EXPECT_LE(relative_error(read, x), Tolerance<TypeParam>::rounding);
+        const Sequence<TypeParam> y = scan<Ssm>(recurrence, state, Sequence<TypeParam>::Zero(5, 2));
+        EXPECT_TRUE(detail::all_finite(y));
+        EXPECT_GT(y.norm(), TypeParam{0});
+    }
+}
+
+TYPED_TEST(Recurrences, RefuseParametersThatOverflowTheScalar) {
+    auto diagonal = Diagonal<TypeParam>::random({.channels = 2, .state_size = 4}, 8);
+    diagonal.B.setConstant(std::numeric_limits<TypeParam>::max());
+    diagonal.C.setConstant(std::numeric_limits<TypeParam>::max());
+    EXPECT_S4_ERROR(Recurrence<Diagonal<TypeParam>>{diagonal}, "not finite", "too large");
+}
+
 TYPED_TEST(Recurrences, SlowModesKeepTheirDigits) {  // Ā itself, rounded to float, would be off by 1e-3 of its decay
     using Ssm = Diagonal<TypeParam>;
     DiagonalSystem system{Eigen::VectorXcd(1), Eigen::VectorXcd(1), Eigen::VectorXcd(1), Eigen::VectorXd(1), 0};

@@ -49,14 +49,16 @@ public:
     [[nodiscard]] Index channels() const noexcept { return channels_; }
     [[nodiscard]] Index length() const noexcept { return length_; }
 
-    /// Scratch, one for each thread.
+    /// Scratch, one for each thread. It belongs to convolutions of the same transform length.
     class Workspace {
     public:
-        explicit Workspace(const CausalConvolution& convolution) : buffer_{convolution.plan_} {}
+        explicit Workspace(const CausalConvolution& convolution)
+            : buffer_{convolution.plan_}, transform_length_{convolution.plan_.length()} {}
 
     private:
         friend class CausalConvolution;
         typename Fft::Buffer buffer_;
+        Index transform_length_;
     };
 
     /// y [B·l × H] from u [B·l × H], a batch of B sequences of l ≤ L samples one after the other; y may be u.
@@ -65,6 +67,8 @@ public:
                     Index batch = 1) const noexcept {
         S4_ASSERT(u.rows() == y.rows() && u.cols() == channels_ && y.cols() == channels_,
                   "CausalConvolution: u and y must be [B·l × H]");
+        S4_ASSERT(workspace.transform_length_ == plan_.length(),
+                  "CausalConvolution: the workspace was made for another length; make it after the last prepare");
         S4_ASSERT(batch > 0 && u.rows() % batch == 0, "CausalConvolution: the batch must divide the rows");
         const Index length = u.rows() / batch;
         S4_ASSERT(length <= length_, "CausalConvolution: the sequence is longer than the prepared length");

@@ -1,12 +1,14 @@
 // Discretisation rules: from x' = A x + B u to one time step x_l = A_bar x_{l−1} + B_bar u_l.
 //
+// clang-format off
 // rule                        w    A_bar                         B_bar
 // Euler                       0    I + dt A                      dt B
 // GeneralisedBilinear{w}      w    (I − w dt A)⁻¹(I + (1−w)dt A) (I − w dt A)⁻¹ dt B
 // Bilinear                   1/2   the same; keeps stable systems stable
 // BackwardEuler               1    the same; keeps them stable too
-// ZeroOrderHold               –    e^(dt A)                      ∫₀^dt e^(s A) ds B: exact for inputs held between
-// samples Dirac                       –    e^(dt A)                      B: exact for inputs that are impulses
+// ZeroOrderHold               –    e^(dt A)                      ∫₀^dt e^(s A) ds B: exact for held inputs
+// Dirac                       –    e^(dt A)                      B: exact for inputs that are impulses
+// clang-format on
 //
 // The diagonal form, one eigenvalue at a time, stands with each rule; the dense form of all of them in dense.hpp.
 #pragma once

@@ -12,14 +12,15 @@
 
 namespace s4::inline S4_ABI {
 
-/// Makes the kernel of one channel after the other: specialised beside the kernels
-/// of every system. `generator(workspace, h, kernel)`
-/// writes K_h[l] = C Ā^l B̄ (without D), l < kernel.size() ≤ the length it was made for.
+/// Makes the kernel of one channel after the other: specialised beside the kernels of every system.
+/// `generator(workspace, h, kernel)` writes K_h[l] = C Ā^l B̄ (without D), l < kernel.size() ≤ the length it was made
+/// for.
 template <class Ssm, class Fft>
 class KernelGenerator;
 
 /// All kernels [H × L] of a system, without D; on all threads with the component s4::openmp. `Fft` matters to Dplr
-/// only. Cost: H times that of diagonal_kernel, DplrKernel or krylov. Error on bad parameters or a length out of range.
+/// only. Cost: H times that of diagonal_kernel, DplrKernel or krylov. Error on bad parameters, a length out of range or
+/// a kernel that is not finite.
 template <class Ssm, class Fft = Fftw<typename Ssm::Scalar>>
 [[nodiscard]] Sequence<typename Ssm::Scalar> convolution_kernels(const typename Ssm::Parameters& parameters,
                                                                  Index length, Planning planning = Planning::estimate) {
@@ -36,6 +37,8 @@ template <class Ssm, class Fft = Fftw<typename Ssm::Scalar>>
         auto workspace = generator.make_workspace();
         generator(workspace, h, std::span{kernels.row(h).data(), static_cast<std::size_t>(length)});
     });
+    detail::require(detail::all_finite(kernels), Ssm::name, ": a kernel of length ", length,
+                    " is not finite: parameters are too large for the scalar");
     return kernels;
 }
 

@@ -87,7 +87,7 @@ public:
     using Workspace = detail::LayerWorkspace<Ssm, Fft>;  ///< complete in Mode::convolution only
     static constexpr Mode mode = M;
 
-    /// Error on bad parameters. O(H N) and for Dplr with C~ O(H N³ log n).
+    /// Error on bad parameters. Diagonal O(H N), Dplr O(H rank² N) and with C~ O(H N³ log n), Dense O(H N³).
     explicit S4Layer(Parameters parameters) : parameters_{std::move(parameters)}, recurrence_{parameters_} {}
 
     [[nodiscard]] const Parameters& parameters() const noexcept { return parameters_; }
@@ -111,7 +111,8 @@ public:
     // ---- Mode::convolution ------------------------------------------------------------------------------------------
 
     /// Makes the kernels for sequences of up to `length` samples and their transforms. O(H (kernel + L log L)). Error
-    /// when the length is not in [1, max_fft_size] or memory runs out; the layer then is as it was.
+    /// when the length is not in [1, max_fft_size], a kernel is not finite or memory runs out; the layer then is as it
+    /// was. Workspaces made before belong to the old length: make new ones.
     void prepare(Index length, Planning planning = Planning::estimate) requires ConvolutionMode<M> {
         detail::or_out_of_memory("S4Layer::prepare", [&] { prepared_.prepare(parameters_, length, planning); });
     }

@@ -86,12 +86,14 @@ struct Diagonal {
         return system;
     }
 
-    /// Parameters whose channels are `systems` (equal sizes). Values are rounded once, to Scalar; Re λ is kept at least
-    /// `min_decay` from zero. One dt per channel unless they differ within one.
+    /// Parameters whose channels are `systems` (equal sizes). Values are rounded once, to Scalar; Re λ in
+    /// [−min_decay, 0] becomes −min_decay; error where it is positive or not finite. One dt per channel unless they
+    /// differ within one.
     [[nodiscard]] static Parameters from_systems(std::span<const DiagonalSystem> systems) {
         detail::require(!systems.empty(), name, ": at least one channel is needed, found H = 0");
         const Index channels = std::ssize(systems);
         const Index pairs = systems.front().lambda.size();
+        detail::require(pairs > 0, name, ": at least one pair of states is needed, found N = 0");
         bool tied = true;
         for (const DiagonalSystem& system : systems) {
             detail::require(system.lambda.size() == pairs && system.B.size() == pairs && system.C.size() == pairs &&

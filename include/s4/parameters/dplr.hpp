@@ -106,13 +106,15 @@ struct Dplr {
     }
 
     /// Parameters whose channels are `systems` (equal sizes, ranks and kernel lengths). Values are rounded once, to
-    /// Scalar; Re λ is kept at least `min_decay` from zero. One dt per channel unless they differ within one.
+    /// Scalar; Re λ in [−min_decay, 0] becomes −min_decay. One dt per channel unless they differ within one. Error where
+    /// Re λ is positive or a value is not finite.
     [[nodiscard]] static Parameters from_systems(std::span<const DplrSystem> systems) {
         detail::require(!systems.empty(), name, ": at least one channel is needed, found H = 0");
         const DplrSystem& first = systems.front();
         const Index channels = std::ssize(systems);
         const Index pairs = first.lambda.size();
         const Index rank = first.P.rows();
+        detail::require(pairs > 0, name, ": at least one pair of states is needed, found N = 0");
         bool tied = true;
         for (const DplrSystem& system : systems) {
             detail::require(system.lambda.size() == pairs && system.P.rows() == rank && system.P.cols() == pairs &&

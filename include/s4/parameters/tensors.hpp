@@ -56,6 +56,8 @@ template <class Parameters>
 void set_poles(Parameters& p, Index h, const Eigen::VectorXcd& lambda, const Eigen::VectorXd& dt) {
     using Scalar = typename std::decay_t<decltype(p.A_real)>::Scalar;
     for (Index n = 0; n < lambda.size(); ++n) {
+        require(is_finite(lambda[n]) && lambda[n].real() <= 0, "Re lambda must be finite and not positive, found ",
+                lambda[n].real(), " in channel ", h, ", state ", n);
         const double decay = std::max(-lambda[n].real(), min_decay);
         p.A_real(h, n) = static_cast<Scalar>(inverse(p.real_transform, decay));
         p.A_imag(h, n) = static_cast<Scalar>(inverse(p.imag_transform, -lambda[n].imag()));

@@ -53,6 +53,8 @@ public:
             }
             feed_through_.data()[h] = parameters.D[h];
         }
+        detail::require_finite(Ssm::name, A_bar_);
+        detail::require_finite(Ssm::name, B_bar_);
     }
 
     [[nodiscard]] Index channels() const noexcept { return channels_; }

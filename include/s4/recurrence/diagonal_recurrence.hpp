@@ -84,6 +84,7 @@ public:
           scale_re_{coefficients_.size() / 4},
           scale_im_{coefficients_.size() / 4} {
         for (Index h = 0; h < channels_; ++h) set_channel(h, Ssm::system(parameters, h));
+        detail::require_finite(Ssm::name, coefficients_);
     }
 
     [[nodiscard]] Index channels() const noexcept { return channels_; }
@@ -136,7 +137,7 @@ private:
     }
 
     void set_channel(Index h, const DiagonalSystem& system) {
-        double largest = std::numeric_limits<double>::min() * 0x1p+100;
+        double largest = static_cast<double>(std::numeric_limits<Scalar>::min()) * 0x1p+100;
         for (Index n = 0; n < pairs_; ++n)
             largest = std::max(largest, std::abs(discretize(Rule{}, system.lambda[n], system.dt[n]).b * system.B[n]));
         for (Index n = 0; n < pairs_; ++n) {

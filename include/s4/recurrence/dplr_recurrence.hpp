@@ -53,6 +53,7 @@ public:
           coefficients_{table_size(parameters)},
           feed_through_{lane_blocks<Scalar>(channels_) * width} {
         for (Index h = 0; h < channels_; ++h) set_channel(h, to_plain(Ssm::system(parameters, h)));
+        detail::require_finite(Ssm::name, coefficients_);
     }
 
     [[nodiscard]] Index channels() const noexcept { return channels_; }

@@ -31,6 +31,14 @@ enum class Flow { full, state_only, free };
 /// How many steps a scan holds in registers at once.
 inline constexpr std::size_t scan_block = 4;
 
+/// Error unless every coefficient is finite: finite parameters may still overflow the scalar.
+template <RealScalar Scalar, int Size>
+void require_finite(const char* system, const Storage<Scalar, Size>& coefficients) {
+    for (Index i = 0; i < coefficients.size(); ++i)
+        require(is_finite(coefficients.data()[i]), system,
+                ": a coefficient of the recurrence is not finite: parameters are too large for the scalar");
+}
+
 /// Runs `body(block, first channel, active lanes)` for the lane blocks of `channels`.
 template <RealScalar Scalar, class Body>
 void for_each_lane_block(Index channels, const Body& body) {
