@@ -2,6 +2,8 @@
 // To be included by exactly one file of a program (it replaces the C library's functions).
 #pragma once
 
+#include <Eigen/Core>  // first: clang's intrinsics declare posix_memalign again, which they may only before us
+
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
