@@ -28,10 +28,6 @@ template <RealScalar Scalar>
     return rounded;
 }
 
-}  // namespace detail
-
-namespace detail {
-
 /// Rounding Ā − 1 to float turns a mode by up to 2^-25 |Ā − 1| too much in every step, which adds up over the
 /// 1/(1 − |Ā|) steps that it remembers. Above this sum (its effect on a state is about a third) the rounding error of
 /// the coefficient is kept too, and multiplied along: 40 % more arithmetic for the whole layer, and what is left
