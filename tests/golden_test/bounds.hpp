@@ -36,6 +36,10 @@ inline constexpr Bounds single_precision_oracle_bounds{5e-7, 5e-7};
 /// The same where single precision went through an eigensolver.
 inline constexpr Bounds single_precision_eigenvectors{5e-6, test::Tolerance<float>::golden};
 
+/// A difference that the metadata state in four digits, and the least of them that rounding leaves comparable.
+inline constexpr Bounds stated_gap_bounds{1e-3, 1e-3};
+inline constexpr double gap_resolution = 1e-9;
+
 /// One half of the last digit of a pair of floats: how well the float sums know their double inputs.
 inline constexpr double pair_of_floats_rounding = 0x1p-48;
 /// The same of a float.

@@ -1,7 +1,7 @@
 // A layer of the oracles as plain numbers, and what the library computes of it in one scalar.
 #pragma once
 
-#include <s4/parameters/transforms.hpp>
+#include <s4/parameters/ssm_options.hpp>
 
 #include <map>
 #include <string>
@@ -12,46 +12,53 @@
 
 namespace s4::golden {
 
-/// Parameters and inputs of one file. The library has one output per input channel: a layer with several outputs c is
-/// run as that many layers, which share all but C[c] and D[c].
-struct LayerProblem {
-    bool low_rank = false;  ///< Dplr, otherwise Diagonal under `rule`
-    std::string rule;       ///< "zoh" or "bilinear"
-    Transform dt_transform = Transform::exp;
-    Transform real_transform = Transform::exp;
-    Transform imag_transform = Transform::none;
+/// A kernel at another rate.
+struct RatedKernel {
+    std::string name;
+    double rate = 1;
+    Index length = 0;
+    Index reference_kernel_length = 0;  ///< what the C~ of the reference refers to; 0 for Diagonal
+};
 
-    Index heads = 0;  ///< H
-    Index pairs = 0;  ///< N/2
-    Index rank = 0;
-    Index outputs = 0;  ///< kernels for each head: rows of C
+/// Parameters and inputs of one file.
+struct LayerProblem {
+    bool low_rank = false;       ///< Dplr, otherwise Diagonal under `rule`
+    bool bidirectional = false;  ///< twice the rows of C
+    std::string rule;            ///< "zoh" or "bilinear"
+    SsmOptions options;
+
+    Index channels = 0;  ///< H
+    Index heads = 0;     ///< outputs for each channel
+    Index pairs = 0;     ///< N/2; N where the states are real
     Index batch = 0;
     Index length = 0;
     Index kernel_length = 0;  ///< 0: C is plain
 
-    Eigen::MatrixXd inv_dt;           ///< [H × 1] or [H × N/2]
-    Eigen::MatrixXd A_real, A_imag;   ///< [H × N/2]
-    Eigen::MatrixXcd B;               ///< [H × N/2]
-    Eigen::MatrixXcd P;               ///< [rank·H × N/2], row r·H + h
-    std::vector<Eigen::MatrixXcd> C;  ///< [H × N/2] of each output
-    std::vector<Eigen::VectorXd> D;   ///< [H] of each output; fewer than C where the rest is anticausal
+    Eigen::MatrixXd inv_dt;          ///< [H × 1] or [H × N/2]
+    Eigen::MatrixXd A_real, A_imag;  ///< [S × N/2]
+    Eigen::MatrixXcd B;              ///< [S × N/2]
+    Eigen::MatrixXcd P;              ///< [rank·S × N/2], row r·S + s
+    Eigen::MatrixXcd C;              ///< [rows × N/2], row c·H + h
+    Eigen::VectorXd D;               ///< [heads·H]
 
     Values u;       ///< [B, H, L]
     Values state0;  ///< [B, H, N/2], or empty
 
-    std::vector<std::pair<std::string, Index>> kernels;         ///< name and length
-    std::vector<std::tuple<std::string, double, Index>> rates;  ///< name, rate and length of kernels at other rates
-    std::vector<std::pair<std::string, Index>> transformed;     ///< C~ for a length: prefix of the name, length
+    /// Name, length, and (Dplr) the length that the reference's C~ refers to when it makes them.
+    std::vector<std::tuple<std::string, Index, Index>> kernels;
+    std::vector<RatedKernel> rates;
+    std::vector<std::pair<std::string, Index>> transformed;  ///< C~ for a length: prefix of the name, length
 };
 
 /// Results by the name of their tensor.
 using Results = std::map<std::string, Values>;
 
 struct LayerResults {
-    Results system;      ///< dA, dB, dC, C~, kernels at other rates: no FFT involved
+    Results system;      ///< dA, dB, dC, C~: no FFT involved
     Results recurrence;  ///< y_step, y_scan, x_step_final, y_state, K_state, state1
-    Results fftw;        ///< kernels, y, y_state, K_state, state1
+    Results fftw;        ///< kernels, also at other rates, y, y_state, K_state, state1
     Results kiss;
+    Results truth;  ///< kernels at other rates by the textbook, where the oracle only approximates
 };
 
 // One file each, for the compile time.

@@ -6,9 +6,11 @@
 #include <s4/layer/s4_layer.hpp>
 
 #include <array>
+#include <cmath>
 #include <span>
 #include <tests/golden_test/layer_problem.hpp>
 #include <tests/golden_test/report.hpp>
+#include <tests/reference/reference.hpp>
 
 namespace s4::golden {
 
@@ -16,7 +18,7 @@ namespace s4::golden {
 class Writer {
 public:
     Writer(Values& values, std::array<Index, 4> shape) : values_{values}, shape_{shape} {
-        values_.resize(static_cast<std::size_t>(shape[0] * shape[1] * shape[2] * shape[3]));  // keeps other outputs
+        values_.resize(static_cast<std::size_t>(shape[0] * shape[1] * shape[2] * shape[3]));
     }
     std::complex<double>& operator()(Index i, Index j, Index k, Index l) {
         return values_[static_cast<std::size_t>(((i * shape_[1] + j) * shape_[2] + k) * shape_[3] + l)];
@@ -38,182 +40,236 @@ public:
 
     [[nodiscard]] LayerResults operator()() const {
         LayerResults results;
-        describe(results.system);
-        stream(results.recurrence);
-        convolve<Fftw<Scalar>>(results.fftw);
-        convolve<KissFft<Scalar>>(results.kiss);
+        describe(results);
+        if (problem_.bidirectional) {
+            convolve<Bidirectional<Ssm>, Fftw<Scalar>>(results.fftw);
+            convolve<Bidirectional<Ssm>, KissFft<Scalar>>(results.kiss);
+        } else {
+            stream(results.recurrence);
+            convolve<Ssm, Fftw<Scalar>>(results.fftw);
+            convolve<Ssm, KissFft<Scalar>>(results.kiss);
+        }
         return results;
     }
 
 private:
-    /// The parameters as the file has them: values of single precision, widened or as they are.
-    [[nodiscard]] Parameters parameters(std::size_t output) const {
+    /// The parameters as the file has them, without a band limit: values of single precision, widened or as they are.
+    [[nodiscard]] Parameters unlimited() const {
         using Complex = std::complex<Scalar>;
         Parameters p;
+        static_cast<SsmOptions&>(p) = problem_.options;
+        p.band_limit = 0;
         p.inv_dt = problem_.inv_dt.template cast<Scalar>();
         p.A_real = problem_.A_real.template cast<Scalar>();
         p.A_imag = problem_.A_imag.template cast<Scalar>();
         p.B = problem_.B.template cast<Complex>();
-        p.C = problem_.C[output].template cast<Complex>();
-        p.D = output < problem_.D.size() ? Eigen::VectorXd(problem_.D[output]).template cast<Scalar>().eval()
-                                         : Eigen::Matrix<Scalar, Dynamic, 1>::Zero(problem_.heads).eval();
-        p.dt_transform = problem_.dt_transform;
-        p.real_transform = problem_.real_transform;
-        p.imag_transform = problem_.imag_transform;
+        p.C = problem_.C.template cast<Complex>();
+        p.D = problem_.D.template cast<Scalar>();
         if constexpr (low_rank) {
             p.P = problem_.P.template cast<Complex>();
             p.kernel_length = problem_.kernel_length;
         }
         return p;
     }
-
-    /// The outputs that run forward in time and have a D: all of them, or the first half.
-    [[nodiscard]] Index causal() const { return static_cast<Index>(problem_.D.size()); }
+    /// The same with the band limit, which the reference applies to the C~ that it has at the time.
+    template <class System = Ssm>
+    [[nodiscard]] Parameters parameters(Index kernel_length) const {
+        Parameters p = unlimited();
+        if constexpr (low_rank)
+            if (problem_.options.band_limit > 0) p = to_length<System>(std::move(p), kernel_length);
+        p.band_limit = problem_.options.band_limit;
+        return p;
+    }
+    /// What the whole layer runs with.
+    template <class System = Ssm>
+    [[nodiscard]] Parameters layer_parameters() const {
+        return parameters<System>(problem_.transformed.empty() ? 0 : problem_.transformed.front().second);
+    }
 
     [[nodiscard]] Sequence<Scalar> input(Index b) const {
-        Sequence<Scalar> u(problem_.length, problem_.heads);
-        for (Index h = 0; h < problem_.heads; ++h)
+        Sequence<Scalar> u(problem_.length, problem_.channels);
+        for (Index h = 0; h < problem_.channels; ++h)
             for (Index l = 0; l < problem_.length; ++l)
                 u(l, h) = static_cast<Scalar>(
-                    problem_.u[static_cast<std::size_t>((b * problem_.heads + h) * problem_.length + l)].real());
+                    problem_.u[static_cast<std::size_t>((b * problem_.channels + h) * problem_.length + l)].real());
         return u;
     }
     template <class StateMatrix>
     [[nodiscard]] StateMatrix initial_state(Index b) const {
-        StateMatrix x(problem_.heads, problem_.pairs);
-        for (Index h = 0; h < problem_.heads; ++h)
+        StateMatrix x(problem_.channels, problem_.pairs);
+        for (Index h = 0; h < problem_.channels; ++h)
             for (Index n = 0; n < problem_.pairs; ++n)
                 x(h, n) = static_cast<std::complex<Scalar>>(
-                    problem_.state0[static_cast<std::size_t>((b * problem_.heads + h) * problem_.pairs + n)]);
+                    problem_.state0[static_cast<std::size_t>((b * problem_.channels + h) * problem_.pairs + n)]);
         return x;
     }
 
     [[nodiscard]] Writer outputs(Values& values) const {
-        return {values, {problem_.batch, causal(), problem_.heads, problem_.length}};
+        return {values, {problem_.batch, problem_.heads, problem_.channels, problem_.length}};
     }
     [[nodiscard]] Writer states(Values& values) const {
-        return {values, {1, problem_.batch, problem_.heads, problem_.pairs}};
+        return {values, {1, problem_.batch, problem_.channels, problem_.pairs}};
     }
 
-    void put(Writer& to, Index b, Index c, const Sequence<Scalar>& y) const {
-        for (Index h = 0; h < problem_.heads; ++h)
-            for (Index l = 0; l < problem_.length; ++l) to(b, c, h, l) = static_cast<double>(y(l, h));
+    void put(Writer& to, Index b, const Sequence<Scalar>& y) const {
+        for (Index c = 0; c < problem_.heads; ++c)
+            for (Index h = 0; h < problem_.channels; ++h)
+                for (Index l = 0; l < problem_.length; ++l)
+                    to(b, c, h, l) = static_cast<double>(y(l, c * problem_.channels + h));
     }
     template <class StateMatrix>
     void put_state(Writer& to, Index b, const StateMatrix& x) const {
-        for (Index h = 0; h < problem_.heads; ++h)
+        for (Index h = 0; h < problem_.channels; ++h)
             for (Index n = 0; n < problem_.pairs; ++n) to(0, b, h, n) = static_cast<std::complex<double>>(x(h, n));
     }
 
     // ---- recurrence: y_step, scan, the state after it, and from a given state --------------------------------------
 
     void stream(Results& results) const {
-        Writer stepped = outputs(results["y_step"]);
-        Writer scanned = outputs(results["y_scan"]);
+        step("y_step", unlimited(), results);  // the reference steps without the band limit
+        if (problem_.options.band_limit > 0) step("y", layer_parameters(), results);
+        if (problem_.state0.empty()) return;
+        const S4Layer<Ssm, Mode::recurrence, Fftw<Scalar>> layer{layer_parameters()};
+        from_states(layer, results,
+                    [&](auto& state, const Sequence<Scalar>& u, Sequence<Scalar>& y) { layer.scan(state, u, y); });
+    }
+
+    /// `name` sample by sample, `name`_scan in one go, and the state after it.
+    void step(const std::string& name, Parameters p, Results& results) const {
+        const S4Layer<Ssm, Mode::recurrence, Fftw<Scalar>> layer{std::move(p)};
+        Writer stepped = outputs(results[name]);
+        Writer scanned = outputs(results[name + "_scan"]);
         Writer last = states(results["x_step_final"]);
-        for (Index c = 0; c < causal(); ++c) {
-            const S4Layer<Ssm, Mode::recurrence, Fftw<Scalar>> layer{parameters(static_cast<std::size_t>(c))};
-            for (Index b = 0; b < problem_.batch; ++b) {
-                const Sequence<Scalar> u = input(b);
-                Sequence<Scalar> y(u.rows(), u.cols());
-                auto state = layer.make_state();
-                for (Index l = 0; l < u.rows(); ++l) layer.step(state, u.row(l), y.row(l));
-                put(stepped, b, c, y);
-                put_state(last, b, layer.read_state(state));
-                state.reset();
-                layer.scan(state, u, y);
-                put(scanned, b, c, y);
-            }
-            if (problem_.state0.empty()) continue;
-            Writer with_state = outputs(results["y_state"]);
-            Writer answer = outputs(results["K_state"]);
-            Writer final_state = states(results["state1"]);
-            for (Index b = 0; b < problem_.batch; ++b) {
-                const Sequence<Scalar> u = input(b);
-                const Sequence<Scalar> silence = Sequence<Scalar>::Zero(u.rows(), u.cols());
-                Sequence<Scalar> y(u.rows(), u.cols());
-                using StateMatrix = decltype(layer.read_state(layer.make_state()));
-                auto state = layer.make_state();
-                layer.write_state(state, initial_state<StateMatrix>(b));
-                layer.scan(state, u, y);
-                put(with_state, b, c, y);
-                put_state(final_state, b, layer.read_state(state));
-                layer.write_state(state, initial_state<StateMatrix>(b));
-                layer.scan(state, silence, y);
-                put(answer, b, c, y);
-            }
+        for (Index b = 0; b < problem_.batch; ++b) {
+            const Sequence<Scalar> u = input(b);
+            Sequence<Scalar> y(u.rows(), layer.outputs());
+            auto state = layer.make_state();
+            for (Index l = 0; l < u.rows(); ++l) layer.step(state, u.row(l), y.row(l));
+            put(stepped, b, y);
+            put_state(last, b, layer.read_state(state));
+            state.reset();
+            layer.scan(state, u, y);
+            put(scanned, b, y);
+        }
+    }
+
+    /// From state0: the output, the final state, and the answer to the state alone.
+    template <class Layer, class Run>
+    void from_states(const Layer& layer, Results& results, const Run& run) const {
+        Writer with_state = outputs(results["y_state"]);
+        Writer answer = outputs(results["K_state"]);
+        Writer final_state = states(results["state1"]);
+        using StateMatrix = typename Layer::StateMatrix;
+        for (Index b = 0; b < problem_.batch; ++b) {
+            const Sequence<Scalar> u = input(b);
+            const Sequence<Scalar> silence = Sequence<Scalar>::Zero(u.rows(), u.cols());
+            Sequence<Scalar> y(u.rows(), layer.outputs());
+            auto state = layer.make_state();
+            layer.write_state(state, initial_state<StateMatrix>(b));
+            run(state, u, y);
+            put(with_state, b, y);
+            put_state(final_state, b, layer.read_state(state));
+            layer.write_state(state, initial_state<StateMatrix>(b));
+            run(state, silence, y);
+            put(answer, b, y);
         }
     }
 
     // ---- convolution ------------------------------------------------------------------------------------------------
 
-    template <class Fft>
+    template <class System, class Fft>
     void convolve(Results& results) const {
-        for (const auto& [name, length] : problem_.kernels)
-            for (std::size_t c = 0; c < problem_.C.size(); ++c)
-                append(results[name], flatten(convolution_kernels<Ssm, Fft>(parameters(c), length)));
+        for (const auto& [name, length, kernel_length] : problem_.kernels)
+            results[name] = flatten(convolution_kernels<System, Fft>(parameters<System>(kernel_length), length));
+        for (const RatedKernel& rated : problem_.rates) {
+            Parameters p = unlimited();
+            p.band_limit = problem_.options.band_limit;  // at rate 1, of C as it stands
+            p.rate = rated.rate;
+            results[rated.name] = flatten(convolution_kernels<System, Fft>(p, rated.length));
+            if constexpr (low_rank) approximate_rate<System, Fft>(rated, results);
+        }
         if constexpr (low_rank) {
             // The same kernel from parameters that hold C~, as a trained checkpoint does.
-            for (const auto& [prefix, length] : problem_.transformed)
-                for (std::size_t c = 0; c < problem_.C.size(); ++c)
-                    append(results[prefix + "K"], flatten(convolution_kernels<Ssm, Fft>(
-                                                      to_length<Ssm>(parameters(c), length), problem_.length)));
+            if (problem_.options.band_limit == 0)
+                for (const auto& [prefix, length] : problem_.transformed)
+                    results[prefix + "K"] = flatten(
+                        convolution_kernels<System, Fft>(to_length<System>(unlimited(), length), problem_.length));
         }
+        S4Layer<System, Mode::convolution, Fft> layer{layer_parameters<System>()};
+        layer.prepare(problem_.length);
+        auto workspace = layer.make_workspace();
+        Sequence<Scalar> u(problem_.batch * problem_.length, problem_.channels);
+        for (Index b = 0; b < problem_.batch; ++b) u.middleRows(b * problem_.length, problem_.length) = input(b);
+        Sequence<Scalar> y(u.rows(), layer.outputs());
+        layer.forward(workspace, u, y, problem_.batch);
         Writer convolved = outputs(results["y"]);
-        for (Index c = 0; c < causal(); ++c) {
-            S4Layer<Ssm, Mode::convolution, Fft> layer{parameters(static_cast<std::size_t>(c))};
-            layer.prepare(problem_.length);
-            auto workspace = layer.make_workspace();
-            Sequence<Scalar> u(problem_.batch * problem_.length, problem_.heads);
-            for (Index b = 0; b < problem_.batch; ++b) u.middleRows(b * problem_.length, problem_.length) = input(b);
-            Sequence<Scalar> y(u.rows(), u.cols());
-            layer.forward(workspace, u, y, problem_.batch);
-            for (Index b = 0; b < problem_.batch; ++b)
-                put(convolved, b, c, y.middleRows(b * problem_.length, problem_.length));
-            if (problem_.state0.empty()) continue;
-            Writer with_state = outputs(results["y_state"]);
-            Writer answer = outputs(results["K_state"]);
-            Writer final_state = states(results["state1"]);
-            for (Index b = 0; b < problem_.batch; ++b) {
-                using StateMatrix = decltype(layer.read_state(layer.make_state()));
-                const Sequence<Scalar> in = input(b);
-                const Sequence<Scalar> silence = Sequence<Scalar>::Zero(in.rows(), in.cols());
-                Sequence<Scalar> out(in.rows(), in.cols());
-                auto state = layer.make_state();
-                layer.write_state(state, initial_state<StateMatrix>(b));
+        for (Index b = 0; b < problem_.batch; ++b)
+            put(convolved, b, y.middleRows(b * problem_.length, problem_.length));
+        if constexpr (is_causal<System>) {
+            if (problem_.state0.empty()) return;
+            from_states(layer, results, [&](auto& state, const Sequence<Scalar>& in, Sequence<Scalar>& out) {
                 layer.forward(workspace, state, in, out);
-                put(with_state, b, c, out);
-                put_state(final_state, b, layer.read_state(state));
-                layer.write_state(state, initial_state<StateMatrix>(b));
-                layer.forward(workspace, state, silence, out);
-                put(answer, b, c, out);
-            }
+            });
         }
+    }
+
+    /// The reference's kernel at another rate: C~ made at rate 1 used with the roots of unity of the shorter or longer
+    /// length, which is not what C~ means there.
+    template <class System, class Fft>
+    void approximate_rate(const RatedKernel& rated, Results& results) const {
+        const auto n =
+            static_cast<Index>(std::nearbyint(static_cast<double>(rated.reference_kernel_length) / rated.rate));
+        if (n % 2 != 0) return;  // our roots of unity come in pairs
+        const Parameters p = parameters<System>(rated.reference_kernel_length);
+        const DplrKernel<Fft> kernel{rated.length, n};
+        if (kernel.grid_size() != n) return;
+        typename DplrKernel<Fft>::Workspace workspace{kernel};
+        Values& values = results[rated.name + " approximate"];
+        std::vector<Scalar> row(static_cast<std::size_t>(rated.length));
+        for (Index c = 0; c < p.C.rows() / p.channels(); ++c)
+            for (Index h = 0; h < p.channels(); ++h) {
+                DplrSystem system = Ssm::system(to_length<System>(p, rated.reference_kernel_length), h, c);
+                system.dt *= rated.rate;
+                system.kernel_length = n;
+                kernel(workspace, system, row);
+                values.insert(values.end(), row.begin(), row.end());
+            }
     }
 
     // ---- the discrete system ----------------------------------------------------------------------------------------
 
-    void describe(Results& results) const {
-        for (std::size_t c = 0; c < problem_.C.size(); ++c) {
-            const Parameters p = parameters(c);
-            Ssm::validate(p);
-            if constexpr (low_rank) {
-                for (const auto& [prefix, length] : problem_.transformed) {
-                    const Parameters transformed = to_length<Ssm>(p, length);
-                    append(results[prefix + "kernel.C"], flatten(transformed.C));
-                    results[prefix + "kernel.l_kernel"] = {static_cast<double>(transformed.kernel_length)};
-                }
+    void describe(LayerResults& results) const {
+        Results& system = results.system;
+        const Parameters p = unlimited();
+        const Index rows = p.C.rows() / p.channels();
+        if constexpr (low_rank) {
+            for (const auto& [prefix, length] : problem_.transformed) {
+                const Parameters transformed =
+                    problem_.bidirectional ? to_length<Bidirectional<Ssm>>(p, length) : to_length<Ssm>(p, length);
+                append(system[prefix + "kernel.C"], flatten(transformed.C));
+                system[prefix + "kernel.l_kernel"] = {static_cast<double>(transformed.kernel_length)};
             }
-            for (Index h = 0; h < problem_.heads; ++h) describe_head(results, p, c, h);
+        }
+        for (Index c = 0; c < rows; ++c)
+            for (Index h = 0; h < p.channels(); ++h) describe_channel(system, p, c, h);
+        if constexpr (low_rank && std::same_as<Scalar, double>) {
+            for (const RatedKernel& rated : problem_.rates)
+                for (Index c = 0; c < rows; ++c)
+                    for (Index h = 0; h < p.channels(); ++h) {
+                        DplrSystem plain = Ssm::system(p, h, c);
+                        plain.dt *= rated.rate;
+                        for (const test::Wide value : test::dplr_kernel_reference(plain, rated.length))
+                            results.truth[rated.name].push_back(static_cast<double>(value));
+                    }
         }
         // Coefficients are computed in double and rounded once.
         if constexpr (std::same_as<Scalar, float>)
-            for (auto& [name, values] : results) values = rounded_to_float(values);
+            for (auto& [name, values] : system) values = rounded_to_float(values);
     }
 
-    void describe_head(Results& results, const Parameters& p, std::size_t c, Index h) const {
-        const auto system = Ssm::system(p, h);
+    void describe_channel(Results& results, const Parameters& p, Index c, Index h) const {
         if constexpr (low_rank) {
+            const auto system = Ssm::system(p, h, c);
             const DiscreteDplr discrete = discretize(Bilinear{}, system);
             if (c == 0) {
                 append(results["dA"], doubled_matrix(discrete));
@@ -225,21 +281,16 @@ private:
                                    : to_plain(to_length(system, problem_.transformed.front().second));
             append(results["dC"], doubled(plain.C));
         } else {
-            using Rule = typename Ssm::Rule;
+            Parameters limited = p;
+            limited.band_limit = problem_.options.band_limit;
+            const auto system = Ssm::system(limited, h, c);
             if (c == 0)
                 for (Index n = 0; n < problem_.pairs; ++n) {
-                    const auto step = discretize(Rule{}, system.lambda[n], system.dt[n]);
+                    const auto step = discretize(p.rule, system.lambda[n], system.dt[n]);
                     results["dA"].push_back(step.a());
                     results["dB"].push_back(step.b * system.B[n]);
                 }
             append(results["dC"], flatten(system.C));
-            for (const auto& [name, rate, length] : problem_.rates) {
-                auto scaled = system;
-                scaled.dt *= rate;
-                std::vector<Scalar> kernel(static_cast<std::size_t>(length));
-                diagonal_kernel<Scalar>(Rule{}, scaled, kernel);
-                results[name].insert(results[name].end(), kernel.begin(), kernel.end());
-            }
         }
     }
 

@@ -279,7 +279,7 @@ TYPED_TEST(S4LayerLaws, BadParametersAreErrorsThatNameThem) {
         auto bad = good;
         bad.D.resize(2);
         bad.D.setZero();
-        EXPECT_S4_ERROR(Layer{bad}, "D must be [3 x 1], found [2 x 1]");
+        EXPECT_S4_ERROR(Layer{bad}, "D must be [heads x H]", "a multiple of 3", "found 2");
         EXPECT_S4_ERROR(Layer{typename Layer::Parameters{}}, "at least one channel", "H = 0");
         bad = good;
         bad.B.resize(1, 1);

@@ -15,11 +15,20 @@
 
 namespace s4::inline S4_ABI {
 
-/// y[t] = Σ_{j ≤ t} K[j] u[t − j] for H channels, with the transforms of the kernels kept.
+/// What the rows of a table of kernels are: row c·H + h makes output c·H + h from channel h. With `bidirectional` as
+/// many rows again follow, whose kernels run backwards in time.
+struct KernelRows {
+    Index heads = 1;
+    bool bidirectional = false;
+};
+
+/// y[t] = Σ_{j ≤ t} K[j] u[t − j] for H channels, with the transforms of the kernels kept; with bidirectional kernels
+/// + Σ_{j ≥ 0} K'[j] u[t + 1 + j].
 ///
 /// Right-angle convolution: u[l] and K[l] are turned by e^{iπl/(2M)}, so that a complex transform of length M ≥ L
-/// multiplies polynomials modulo x^M = i. What wraps around lands in the imaginary part; the real part is the linear
-/// convolution. The transform is half as long as the textbook's real one of length 2L. (Nussbaumer; PERFORMANCE 1)
+/// multiplies polynomials modulo x^M = i. What wraps around, on either side, lands in the imaginary part; the real part
+/// is the linear convolution. The transform is half as long as the textbook's real one of length 2L, and kernels that
+/// run backwards cost nothing: K'[j] x^{−1−j} is −i K'[j] x^{M−1−j}. (Nussbaumer; PERFORMANCE 1)
 ///
 /// Const when it runs and shared by threads; each thread has a Workspace. Error bound: a few roundings times log L of
 /// max|K|·max|u|·L; a NaN or infinity in a channel's input spreads over that channel's whole output.
@@ -28,103 +37,242 @@ class CausalConvolution {
 public:
     using Scalar = typename Fft::Scalar;
 
-    /// For kernels [H × L] and sequences of up to L samples. O(H L log L); allocates. Error when a size is out of
-    /// range.
-    explicit CausalConvolution(const SequenceView<Scalar>& kernels, Planning planning = Planning::estimate)
-        : CausalConvolution{kernels.rows(), kernels.cols(), planning} {
-        typename Fft::Buffer buffer{plan_};
-        for (Index h = 0; h < channels_; h += width) {
-            const Index active = std::min(width, channels_ - h);
-            const Scalar scale = Scalar{1} / static_cast<Scalar>(plan_.length());
-            buffer.fill(active, length_, [&](Index l) {
-                alignas(storage_alignment) Scalar lanes[static_cast<std::size_t>(width)] = {};
-                for (Index lane = 0; lane < active; ++lane) lanes[lane] = scale * kernels(h + lane, l);
-                return turn(l, L::load(lanes));
-            });
-            spectra_.push_back(plan_.make_spectrum(active));
-            plan_.forward(buffer, active, spectra_.back());
+    /// For kernels [rows × L] and sequences of up to L samples. O(rows · L log L); allocates. Error when a size is out
+    /// of range or the rows are not a whole number of channels.
+    explicit CausalConvolution(const SequenceView<Scalar>& kernels, const KernelRows& rows = {},
+                               Planning planning = Planning::estimate)
+        : heads_{rows.heads},
+          bidirectional_{rows.bidirectional},
+          channels_{checked_channels(kernels.rows(), rows)},
+          length_{checked_length(kernels.cols())},
+          plan_{good_fft_size(length_), planning},
+          cosine_{turns()},
+          sine_{turns()} {
+        for (Index l = 0; l < turns(); ++l) {
+            const double angle = std::numbers::pi / 2 * static_cast<double>(l) / static_cast<double>(plan_.length());
+            cosine_.data()[l] = static_cast<Scalar>(std::cos(angle));
+            sine_.data()[l] = static_cast<Scalar>(std::sin(angle));
         }
+        spectra_.reserve(static_cast<std::size_t>(heads_ * lane_blocks<Scalar>(channels_)));
+        typename Fft::Buffer buffer{plan_};
+        for (Index first = 0; first < channels_; first += width)
+            for (Index head = 0; head < heads_; ++head) transform_kernels(kernels, head, first, buffer);
     }
 
+    CausalConvolution(const SequenceView<Scalar>& kernels, Planning planning)
+        : CausalConvolution{kernels, KernelRows{}, planning} {}
+
     [[nodiscard]] Index channels() const noexcept { return channels_; }
+    [[nodiscard]] Index outputs() const noexcept { return heads_ * channels_; }
     [[nodiscard]] Index length() const noexcept { return length_; }
 
-    /// Scratch, one for each thread. It belongs to convolutions of the same transform length.
+    /// Scratch, one for each thread. It belongs to convolutions of the same transform length and number of heads.
     class Workspace {
     public:
         explicit Workspace(const CausalConvolution& convolution)
-            : buffer_{convolution.plan_}, transform_length_{convolution.plan_.length()} {}
+            : buffer_{convolution.plan_}, transform_length_{convolution.plan_.length()}, heads_{convolution.heads_} {
+            if (heads_ > 1) input_.push_back(convolution.plan_.make_spectrum(width));
+        }
 
     private:
         friend class CausalConvolution;
         typename Fft::Buffer buffer_;
+        std::vector<typename Fft::Spectrum> input_;  // one, where several heads share it
         Index transform_length_;
+        Index heads_;
     };
 
-    /// y [B·l × H] from u [B·l × H], a batch of B sequences of l ≤ L samples one after the other; y may be u.
-    /// O(B H L log L) whatever l. Does not allocate.
-    void operator()(Workspace& workspace, const SequenceView<Scalar>& u, SequenceOut<Scalar> y,
+    /// y [B·l × heads·H] from u [B·l × H], a batch of B sequences of l ≤ L samples one after the other; with one head y
+    /// may be u. O(B H L log L) for one head, half as much for each further one, whatever l. Does not allocate.
+    void operator()(Workspace& workspace, const SequenceView<Scalar>& u, const SequenceOut<Scalar>& y,
                     Index batch = 1) const noexcept {
-        S4_ASSERT(u.rows() == y.rows() && u.cols() == channels_ && y.cols() == channels_,
-                  "CausalConvolution: u and y must be [B·l × H]");
-        S4_ASSERT(workspace.transform_length_ == plan_.length(),
+        S4_ASSERT(u.rows() == y.rows() && u.cols() == channels_ && y.cols() == outputs(),
+                  "CausalConvolution: u must be [B·l × H] and y [B·l × heads·H]");
+        S4_ASSERT(workspace.transform_length_ == plan_.length() && workspace.heads_ == heads_,
                   "CausalConvolution: the workspace was made for another length; make it after the last prepare");
-        S4_ASSERT(batch > 0 && u.rows() % batch == 0, "CausalConvolution: the batch must divide the rows");
-        const Index length = u.rows() / batch;
-        S4_ASSERT(length <= length_, "CausalConvolution: the sequence is longer than the prepared length");
-        for (std::size_t block = 0; block < spectra_.size(); ++block) {
-            const Index first = static_cast<Index>(block) * width;
-            const Index active = std::min(width, channels_ - first);
+        const Index length = sequence_length(u.rows(), batch);
+        for_each_block([&](Index first, Index active) {
             for (Index sequence = 0; sequence < batch; ++sequence) {
-                const Scalar* in = u.data() + sequence * length * u.outerStride() + first;
-                Scalar* out = y.data() + sequence * length * y.outerStride() + first;
-                workspace.buffer_.fill(
-                    active, length, [&](Index l) { return turn(l, L::load_first(in + l * u.outerStride(), active)); });
-                plan_.convolve(workspace.buffer_, active, spectra_[block]);
-                workspace.buffer_.drain(active, length, [&](Index l, const ComplexLanes<Scalar>& value) {
-                    const L cosine = L::broadcast(cosine_.data()[l]);
-                    const L sine = L::broadcast(sine_.data()[l]);
-                    fma(cosine, value.re, sine * value.im).store_first(out + l * y.outerStride(), active);
-                });
+                const Index start = sequence * length;
+                fill(workspace.buffer_, u, start, length, first, active);
+                if (heads_ == 1) {
+                    plan_.convolve(workspace.buffer_, active, spectrum(first, 0));
+                    drain(workspace.buffer_, y, start, length, first, active);
+                    continue;
+                }
+                plan_.forward(workspace.buffer_, active, workspace.input_.front());
+                for (Index head = 0; head < heads_; ++head) {
+                    plan_.inverse_product(workspace.input_.front(), spectrum(first, head), active, workspace.buffer_);
+                    drain(workspace.buffer_, y, start, length, head * channels_ + first, active);
+                }
             }
+        });
+    }
+
+    /// Scratch of `vjp`, one for each thread.
+    class VjpWorkspace {
+    public:
+        explicit VjpWorkspace(const CausalConvolution& convolution)
+            : buffer_{convolution.plan_},
+              input_{convolution.plan_.make_spectrum(width)},
+              output_{convolution.plan_.make_spectrum(width)},
+              input_gradient_{convolution.plan_.make_spectrum(width)},
+              heads_{convolution.heads_} {
+            for (Index head = 0; head < heads_; ++head)
+                kernel_gradient_.push_back(convolution.plan_.make_spectrum(width));
         }
+
+    private:
+        friend class CausalConvolution;
+        typename Fft::Buffer buffer_;
+        typename Fft::Spectrum input_, output_, input_gradient_;
+        std::vector<typename Fft::Spectrum> kernel_gradient_;  // of each head
+        Index heads_;
+    };
+
+    /// The reverse pass of y = K * u: from the gradient dy [B·l × heads·H] of a loss with respect to y, that with
+    /// respect to u, du [B·l × H], and to the kernels, dkernels [rows × L], summed over the batch; du may be u or (with
+    /// one head) dy. Both are correlations, products with a conjugate spectrum: three transforms for each sequence and
+    /// one more for each kernel. The spectrum of u is computed again, not kept. Does not allocate.
+    void vjp(VjpWorkspace& workspace, const SequenceView<Scalar>& u, const SequenceView<Scalar>& dy,
+             const SequenceOut<Scalar>& du, const SequenceOut<Scalar>& dkernels, Index batch = 1) const noexcept {
+        S4_ASSERT(u.rows() == dy.rows() && u.rows() == du.rows() && u.cols() == channels_ && du.cols() == channels_ &&
+                      dy.cols() == outputs(),
+                  "CausalConvolution::vjp: u and du must be [B·l × H], dy [B·l × heads·H]");
+        S4_ASSERT(dkernels.rows() == (bidirectional_ ? 2 : 1) * outputs() && dkernels.cols() == length_,
+                  "CausalConvolution::vjp: dkernels must have the shape of the kernels");
+        S4_ASSERT(workspace.heads_ == heads_, "CausalConvolution::vjp: the workspace belongs to another convolution");
+        const Index length = sequence_length(u.rows(), batch);
+        typename Fft::Buffer& buffer = workspace.buffer_;
+        for_each_block([&](Index first, Index active) {
+            for (typename Fft::Spectrum& gradient : workspace.kernel_gradient_) gradient.set_zero();
+            for (Index sequence = 0; sequence < batch; ++sequence) {
+                const Index start = sequence * length;
+                fill(buffer, u, start, length, first, active);
+                plan_.forward(buffer, active, workspace.input_);
+                workspace.input_gradient_.set_zero();
+                for (Index head = 0; head < heads_; ++head) {
+                    fill(buffer, dy, start, length, head * channels_ + first, active);
+                    plan_.forward(buffer, active, workspace.output_);
+                    plan_.add_conjugate_product(spectrum(first, head), workspace.output_, active,
+                                                workspace.input_gradient_);
+                    plan_.add_conjugate_product(workspace.input_, workspace.output_, active,
+                                                workspace.kernel_gradient_[static_cast<std::size_t>(head)]);
+                }
+                plan_.inverse(workspace.input_gradient_, active, buffer);
+                drain(buffer, du, start, length, first, active);
+            }
+            for (Index head = 0; head < heads_; ++head) {
+                plan_.inverse(workspace.kernel_gradient_[static_cast<std::size_t>(head)], active, buffer);
+                drain_kernels(buffer, dkernels, head, first, active);
+            }
+        });
     }
 
 private:
     using L = Lanes<Scalar>;
     static constexpr Index width = L::count;
 
-    CausalConvolution(Index channels, Index length, Planning planning)
-        : channels_{channels},
-          length_{checked(channels, length)},
-          plan_{good_fft_size(length), planning},
-          cosine_{length},
-          sine_{length} {
-        for (Index l = 0; l < length; ++l) {
-            const double angle = std::numbers::pi / 2 * static_cast<double>(l) / static_cast<double>(plan_.length());
-            cosine_.data()[l] = static_cast<Scalar>(std::cos(angle));
-            sine_.data()[l] = static_cast<Scalar>(std::sin(angle));
-        }
-        spectra_.reserve(static_cast<std::size_t>(lane_blocks<Scalar>(channels)));
+    static Index checked_channels(Index rows, const KernelRows& layout) {
+        detail::require(layout.heads > 0, "CausalConvolution: at least one head is needed, found ", layout.heads);
+        const Index of_a_channel = layout.heads * (layout.bidirectional ? 2 : 1);
+        detail::require(rows > 0 && rows % of_a_channel == 0, "CausalConvolution: ", of_a_channel,
+                        " kernels are needed for every channel, and at least one channel; found ", rows, " kernels");
+        return rows / of_a_channel;
     }
-
-    static Index checked(Index channels, Index length) {
-        detail::require(channels > 0, "CausalConvolution: at least one channel is needed, found H = ", channels);
+    static Index checked_length(Index length) {
         detail::require(length > 0 && length <= max_fft_size, "CausalConvolution: the length must lie in [1, ",
                         max_fft_size, "], found L = ", length);
         return length;
+    }
+    [[nodiscard]] Index sequence_length(Index rows, Index batch) const noexcept {
+        S4_ASSERT(batch > 0 && rows % batch == 0, "CausalConvolution: the batch must divide the rows");
+        S4_ASSERT(rows / batch <= length_, "CausalConvolution: the sequence is longer than the prepared length");
+        return rows / batch;
+    }
+
+    /// How many samples the turns are kept for: kernels that run backwards fill the end of the transform.
+    [[nodiscard]] Index turns() const noexcept { return bidirectional_ ? plan_.length() : length_; }
+    [[nodiscard]] const typename Fft::Spectrum& spectrum(Index first, Index head) const noexcept {
+        return spectra_[static_cast<std::size_t>(first / width * heads_ + head)];
+    }
+    template <class Body>
+    void for_each_block(const Body& body) const noexcept {
+        for (Index first = 0; first < channels_; first += width) body(first, std::min(width, channels_ - first));
     }
 
     [[nodiscard]] ComplexLanes<Scalar> turn(Index l, L value) const noexcept {
         return {L::broadcast(cosine_.data()[l]) * value, L::broadcast(sine_.data()[l]) * value};
     }
 
+    /// The samples [start, start + length) of the channels from `first` on, turned.
+    void fill(typename Fft::Buffer& buffer, const SequenceView<Scalar>& u, Index start, Index length, Index first,
+              Index active) const noexcept {
+        const Scalar* in = u.row(start) + first;
+        const Index stride = u.row_stride();
+        buffer.fill(active, length, [&](Index l) { return turn(l, L::load_first(in + l * stride, active)); });
+    }
+    /// Turned back, real part.
+    void drain(const typename Fft::Buffer& buffer, const SequenceOut<Scalar>& y, Index start, Index length, Index first,
+               Index active) const noexcept {
+        Scalar* out = y.row(start) + first;
+        const Index stride = y.row_stride();
+        buffer.drain(active, length, [&](Index l, const ComplexLanes<Scalar>& value) {
+            const L cosine = L::broadcast(cosine_.data()[l]);
+            const L sine = L::broadcast(sine_.data()[l]);
+            fma(cosine, value.re, sine * value.im).store_first(out + l * stride, active);
+        });
+    }
+
+    void transform_kernels(const SequenceView<Scalar>& kernels, Index head, Index first, typename Fft::Buffer& buffer) {
+        const Index active = std::min(width, channels_ - first);
+        const Index row = head * channels_ + first;
+        const Scalar scale = Scalar{1} / static_cast<Scalar>(plan_.length());
+        const auto at = [&](Index from, Index l) {
+            alignas(storage_alignment) Scalar lanes[static_cast<std::size_t>(width)] = {};
+            for (Index lane = 0; lane < active; ++lane) lanes[lane] = scale * kernels.row(from + lane)[l];
+            return L::load(lanes);
+        };
+        buffer.fill(active, turns(), [&](Index l) {
+            ComplexLanes<Scalar> value = l < length_ ? turn(l, at(row, l)) : ComplexLanes<Scalar>{L::zero(), L::zero()};
+            const Index j = plan_.length() - 1 - l;
+            if (bidirectional_ && j < length_) {  // −i K'[j], turned
+                const ComplexLanes<Scalar> ahead = turn(l, at(outputs() + row, j));
+                value = {value.re + ahead.im, value.im - ahead.re};
+            }
+            return value;
+        });
+        spectra_.push_back(plan_.make_spectrum(active));
+        plan_.forward(buffer, active, spectra_.back());
+    }
+
+    /// The transposition of `transform_kernels`.
+    void drain_kernels(const typename Fft::Buffer& buffer, const SequenceOut<Scalar>& dkernels, Index head, Index first,
+                       Index active) const noexcept {
+        const Index row = head * channels_ + first;
+        const L scale = L::broadcast(Scalar{1} / static_cast<Scalar>(plan_.length()));
+        const auto put = [&](Index to, Index l, L value) {
+            alignas(storage_alignment) Scalar lanes[static_cast<std::size_t>(width)];
+            value.store(lanes);
+            for (Index lane = 0; lane < active; ++lane) dkernels.row(to + lane)[l] = lanes[lane];
+        };
+        buffer.drain(active, turns(), [&](Index l, const ComplexLanes<Scalar>& value) {
+            const L cosine = scale * L::broadcast(cosine_.data()[l]);
+            const L sine = scale * L::broadcast(sine_.data()[l]);
+            if (l < length_) put(row, l, fma(cosine, value.re, sine * value.im));
+            const Index j = plan_.length() - 1 - l;
+            if (bidirectional_ && j < length_) put(outputs() + row, j, fnma(cosine, value.im, sine * value.re));
+        });
+    }
+
+    Index heads_;
+    bool bidirectional_;
     Index channels_;
     Index length_;
     typename Fft::Plan plan_;
     Storage<Scalar> cosine_;  // of πl/(2M)
     Storage<Scalar> sine_;
-    std::vector<typename Fft::Spectrum> spectra_;  // of the kernels / M, one for each lane block
+    std::vector<typename Fft::Spectrum> spectra_;  // of the kernels / M: [lane block][head]
 };
 
 }  // namespace s4::inline S4_ABI

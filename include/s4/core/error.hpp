@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <initializer_list>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -115,6 +116,21 @@ template <class... Parts>
 void require(bool condition, const Parts&... parts) {
     if (!condition) [[unlikely]]
         raise_parts({parts...});
+}
+
+/// The result of `work()`, where a failed allocation becomes an Error that says for what.
+template <class Work>
+decltype(auto) or_out_of_memory(const char* what, const Work& work) {
+#if defined(__cpp_exceptions)
+    try {
+        return work();
+    } catch (const std::bad_alloc&) {
+        raise("out of memory: ", what);
+    }
+#else
+    static_cast<void>(what);
+    return work();
+#endif
 }
 
 }  // namespace detail

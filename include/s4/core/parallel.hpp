@@ -40,4 +40,19 @@ void parallel_for(Index count, const Body& body) {
     for (Index index = 0; index < count; ++index) body(index);
 }
 
+/// The same with scratch: `body(scratch, index)`, where every thread has one scratch object from `make_scratch()`.
+template <class MakeScratch, class Body>
+void parallel_for(Index count, const MakeScratch& make_scratch, const Body& body) {
+    Index threads = 1;
+#if defined(_OPENMP)
+    if (omp_in_parallel() == 0) threads = omp_get_max_threads();
+#endif
+    threads = threads < count ? threads : count;
+    // A thread takes every `threads`-th index: the work of all indices is alike.
+    parallel_for(threads, [&](Index thread) {
+        auto scratch = make_scratch();
+        for (Index index = thread; index < count; index += threads) body(scratch, index);
+    });
+}
+
 }  // namespace s4::inline S4_ABI

@@ -21,16 +21,18 @@ inline constexpr int Dynamic = Eigen::Dynamic;
 template <class T>
 concept RealScalar = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, long double>;
 
-/// Sizes fixed at compile time: N states (N/2 stored conjugate pairs) and H channels; Dynamic where unknown.
-/// Static and run-time sizes are one class: only the storage differs.
-template <int StateSize = Dynamic, int Channels = Dynamic>
+/// Sizes fixed at compile time: N states (N/2 stored conjugate pairs), H channels and outputs for each of them (heads);
+/// Dynamic where unknown. Static and run-time sizes are one class: only the storage differs.
+template <int StateSize = Dynamic, int Channels = Dynamic, int Heads = Channels == Dynamic ? Dynamic : 1>
 struct Shape {
     static_assert(StateSize == Dynamic || (StateSize > 0 && StateSize % 2 == 0),
                   "s4::Shape: the state size N is even: half of each conjugate pair is stored");
     static_assert(Channels == Dynamic || Channels > 0, "s4::Shape: at least one channel");
+    static_assert(Heads == Dynamic || Heads > 0, "s4::Shape: at least one head");
     static constexpr int state_size = StateSize;
     static constexpr int pairs = StateSize == Dynamic ? Dynamic : StateSize / 2;
     static constexpr int channels = Channels;
+    static constexpr int heads = Heads;
 };
 
 namespace detail {

@@ -1,10 +1,11 @@
-// e^z − 1 and (e^z − 1)/z of a complex number, right through z = 0.
+// e^z − 1, (e^z − 1)/z and log(1 + z) of a complex number, right through z = 0.
 #pragma once
 
 #include <s4/core/scalar.hpp>
 
 #include <cmath>
 #include <complex>
+#include <limits>
 
 namespace s4::inline S4_ABI::detail {
 
@@ -27,6 +28,20 @@ template <RealScalar Real>
     std::complex<Real> sum{1, 0};
     for (int k = terms; k >= 2; --k) sum = Real{1} + multiply(sum, z) / static_cast<Real>(k);
     return sum;
+}
+
+/// log(1 + z) with the digits of small z; −∞ in the real part for z = −1.
+[[nodiscard]] inline std::complex<double> log1p(std::complex<double> z) noexcept {
+    const double squared = 2 * z.real() + std::norm(z);  // |1 + z|² − 1
+    const double modulus = squared > -1 ? 0.5 * std::log1p(squared) : -std::numeric_limits<double>::infinity();
+    return {modulus, std::atan2(z.imag(), 1 + z.real())};
+}
+
+/// (1 + z)^exponent, with the digits of a small z; 0 where it is below any rounding.
+[[nodiscard]] inline std::complex<double> power_of_one_plus(std::complex<double> z, Index exponent) noexcept {
+    const std::complex<double> exponential = static_cast<double>(exponent) * log1p(z);
+    if (!(exponential.real() > -700)) return 0;
+    return std::polar(std::exp(exponential.real()), exponential.imag());
 }
 
 }  // namespace s4::inline S4_ABI::detail

@@ -66,6 +66,29 @@ DenseStep<Real> dense_step(const Dirac&, const Eigen::Matrix<Real, Dynamic, Dyna
     return {scaled.exp(), B};
 }
 
+/// matrix^exponent · vector, by squaring. O(N³ log exponent).
+template <std::same_as<Eigen::MatrixXd> Matrix>
+Eigen::VectorXd power_times(Matrix matrix, Index exponent, Eigen::VectorXd vector) {
+    for (; exponent > 0; exponent /= 2) {
+        if (exponent % 2 == 1) vector = (matrix * vector).eval();
+        if (exponent > 1) matrix = (matrix * matrix).eval();
+    }
+    return vector;
+}
+
+/// Whether the powers of a matrix stay bounded, seen by squaring it until they vanish, explode or 2^40 is reached (an
+/// eigenvalue of modulus 1 + 1e-10 explodes by then). O(N³) for each squaring.
+template <std::same_as<Eigen::MatrixXd> Matrix>
+bool is_bounded(Matrix matrix) {
+    for (int squaring = 0; squaring < 40; ++squaring) {
+        const double largest = matrix.cwiseAbs().maxCoeff();
+        if (!(largest < 1e30)) return false;
+        if (largest < 1e-30) return true;
+        matrix = (matrix * matrix).eval();
+    }
+    return true;
+}
+
 }  // namespace detail
 
 /// The time step of x' = A x + B u, A [N × N], B [N], at step size `dt`, by any rule. O(N³). Error unless A is square,

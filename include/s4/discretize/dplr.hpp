@@ -2,6 +2,7 @@
 // (S4 paper, appendix C.2, lemma C.1 and theorem C.1, written here for any rank and one step size per state.)
 #pragma once
 
+#include <s4/core/parallel.hpp>
 #include <s4/discretize/bilinear.hpp>
 #include <s4/parameters/dplr.hpp>
 
@@ -42,7 +43,7 @@ inline void invert(double (&matrix)[max_rank][max_rank], Index size) noexcept {
 
 /// Bilinear discretisation by Woodbury's identity. With E = dt(Λ − P P*), Δ = (I − dtΛ/2)⁻¹ and S = (I + P*ΔdtP/2)⁻¹:
 /// Ā = 2(I − E/2)⁻¹ − I = 2Δ − I − ΔdtP · S · P*Δ and B̄ = (I − E/2)⁻¹ dt B. Sums over both halves of the pairs are
-/// real, so S is a real [rank × rank] matrix. O(rank² N).
+/// real, so S is a real [rank × rank] matrix. At the rate of the system. O(rank² N).
 template <std::same_as<DplrSystem> System>
 [[nodiscard]] DiscreteDplr discretize(Bilinear, const System& system) {
     const Index pairs = system.lambda.size();
@@ -55,12 +56,13 @@ template <std::same_as<DplrSystem> System>
     Eigen::MatrixXcd scaled_p;  // Δ dt P
     scaled_p.resize(pairs, rank);
     for (Index n = 0; n < pairs; ++n) {
-        const std::complex<double> z = system.dt[n] * system.lambda[n];
+        const double dt = system.rate * system.dt[n];
+        const std::complex<double> z = dt * system.lambda[n];
         const std::complex<double> delta = 1.0 / (1.0 - 0.5 * z);
         discrete.a_minus_one[n] = z * delta;
-        discrete.B_bar[n] = delta * system.dt[n] * system.B[n];
+        discrete.B_bar[n] = delta * dt * system.B[n];
         for (Index r = 0; r < rank; ++r) {
-            scaled_p(n, r) = delta * system.dt[n] * system.P(r, n);
+            scaled_p(n, r) = delta * dt * system.P(r, n);
             discrete.G(r, n) = std::conj(system.P(r, n)) * delta;
         }
     }
@@ -70,7 +72,7 @@ template <std::same_as<DplrSystem> System>
     for (Index r = 0; r < rank; ++r) {
         inverse[r][r] = 1;
         for (Index n = 0; n < pairs; ++n) {
-            projected[r] += 2 * (discrete.G(r, n) * system.dt[n] * system.B[n]).real();
+            projected[r] += 2 * (discrete.G(r, n) * system.rate * system.dt[n] * system.B[n]).real();
             for (Index s = 0; s < rank; ++s) inverse[r][s] += (std::conj(system.P(r, n)) * scaled_p(n, s)).real();
         }
     }
@@ -188,31 +190,35 @@ void set_complex_row(Eigen::VectorXcd& C, const Matrix& row) noexcept {
 
 }  // namespace detail
 
-/// The plain output vector of a system that holds C~ = C (I − Ā^n). O(N³ log n). Error where I − Ā^n is singular.
+/// The same system with plain C, and its rate in dt: what a recurrence or a kernel of any other length starts from.
+/// O(N³ log n) if it holds C~ = C (I − Ā^n), with Ā at rate 1. Error where I − Ā^n is singular.
 template <std::same_as<DplrSystem> System>
 [[nodiscard]] System to_plain(const System& system) {
-    if (system.kernel_length == 0) return system;
-    using Matrix = detail::MatrixFor<System>;
-    Matrix power = detail::real_matrix<Matrix>(discretize(Bilinear{}, system));
-    Matrix identity(power.rows(), power.cols());
-    identity.setIdentity();
-    power = detail::times_power(std::move(identity), std::move(power), system.kernel_length);
-    for (Index j = 0; j < power.cols(); ++j)
-        for (Index i = 0; i < power.rows(); ++i) power(i, j) = (i == j ? 1.0 : 0.0) - power(i, j);
-    Matrix row = detail::real_row<Matrix>(system.C);
-    detail::solve_from_left(std::move(power), row);
-    detail::require(detail::all_finite(row), "Dplr: C cannot be recovered from C~, since I - A^", system.kernel_length,
-                    " is singular");
     System plain = system;
-    detail::set_complex_row(plain.C, row);
-    plain.kernel_length = 0;
+    plain.rate = 1;
+    if (system.kernel_length > 0) {
+        using Matrix = detail::MatrixFor<System>;
+        Matrix power = detail::real_matrix<Matrix>(discretize(Bilinear{}, plain));
+        Matrix identity(power.rows(), power.cols());
+        identity.setIdentity();
+        power = detail::times_power(std::move(identity), std::move(power), system.kernel_length);
+        for (Index j = 0; j < power.cols(); ++j)
+            for (Index i = 0; i < power.rows(); ++i) power(i, j) = (i == j ? 1.0 : 0.0) - power(i, j);
+        Matrix row = detail::real_row<Matrix>(system.C);
+        detail::solve_from_left(std::move(power), row);
+        detail::require(detail::all_finite(row), "Dplr: C cannot be recovered from C~, since I - A^",
+                        system.kernel_length, " is singular");
+        detail::set_complex_row(plain.C, row);
+        plain.kernel_length = 0;
+    }
+    for (Index n = 0; n < plain.dt.size(); ++n) plain.dt[n] *= system.rate;
     return plain;
 }
 
-/// The same system with C~ for kernels of length `length` (0: plain C). O(N³ log length).
+/// The same system, with its rate in dt, and C~ for kernels of length `length` (0: plain C). O(N³ log length).
 template <std::same_as<DplrSystem> System>
 [[nodiscard]] System to_length(const System& system, Index length) {
-    if (system.kernel_length == length) return system;
+    if (system.kernel_length == length && system.rate == 1) return system;
     System changed = to_plain(system);
     if (length == 0) return changed;
     using Matrix = detail::MatrixFor<System>;
@@ -224,17 +230,24 @@ template <std::same_as<DplrSystem> System>
     return changed;
 }
 
-/// All channels with C~ for kernels of length `length` (0: plain C); double inside, rounded once. O(H N³ log length).
+/// All channels with C~ for kernels of length `length` at rate 1 (0: plain C); double inside, rounded once. A band
+/// limit speaks of the entries of C as they were: it is carried out, and the result has none. O(H N³ log length).
 template <class Ssm>
 [[nodiscard]] typename Ssm::Parameters to_length(typename Ssm::Parameters parameters, Index length) {
     detail::require(length >= 0, Ssm::name, ": a kernel length must not be negative, found ", length);
-    for (Index h = 0; h < parameters.channels(); ++h) {
-        const auto changed = to_length(Ssm::system(parameters, h), length);
+    Ssm::validate(parameters);
+    const double rate = std::exchange(parameters.rate, 1.0);
+    typename Ssm::Parameters result = parameters;
+    const Index channels = parameters.channels();
+    parallel_for(parameters.C.rows(), [&](Index row) {
+        const auto changed = to_length(Ssm::system(parameters, row % channels, row / channels), length);
         for (Index n = 0; n < changed.C.size(); ++n)
-            parameters.C(h, n) = static_cast<std::complex<typename Ssm::Scalar>>(changed.C[n]);
-    }
-    parameters.kernel_length = length;
-    return parameters;
+            result.C(row, n) = static_cast<std::complex<typename Ssm::Scalar>>(changed.C[n]);
+    });
+    result.kernel_length = length;
+    result.band_limit = 0;
+    result.rate = rate;
+    return result;
 }
 
 /// All channels with plain C. Cost as `to_length`.
@@ -243,4 +256,28 @@ template <class Ssm>
     return to_length<Ssm>(parameters, 0);
 }
 
+namespace detail {
+
+/// Ā^steps B̄ [N/2] of a plain system: what `steps` samples later is left of an input. O(N³ log steps).
+template <std::same_as<DplrSystem> System>
+[[nodiscard]] Eigen::VectorXcd delayed_input(const System& system, Index steps) {
+    using Matrix = MatrixFor<System>;
+    const DiscreteDplr discrete = discretize(Bilinear{}, system);
+    const Index pairs = discrete.B_bar.size();
+    Matrix transposed = real_matrix<Matrix>(discrete);
+    for (Index j = 0; j < transposed.cols(); ++j)
+        for (Index i = 0; i < j; ++i) std::swap(transposed(i, j), transposed(j, i));
+    Matrix row(1, 2 * pairs);  // Bᵀ (Āᵀ)^steps
+    for (Index n = 0; n < pairs; ++n) {
+        row(0, n) = discrete.B_bar[n].real();
+        row(0, pairs + n) = discrete.B_bar[n].imag();
+    }
+    row = times_power(std::move(row), std::move(transposed), steps);
+    Eigen::VectorXcd input;
+    input.resize(pairs);
+    for (Index n = 0; n < pairs; ++n) input[n] = {row(0, n), row(0, pairs + n)};
+    return input;
+}
+
+}  // namespace detail
 }  // namespace s4::inline S4_ABI

@@ -43,6 +43,9 @@ struct LaneConsumer {
 ///   plan.forward(buffer, active, spectrum)  X[k] = Σ_l x[l] e^{-2πikl/M}; leaves the buffer alone
 ///   plan.inverse(spectrum, active, buffer)  x[l] = Σ_k X[k] e^{+2πikl/M} (no 1/M); leaves the spectrum alone
 ///   plan.convolve(buffer, active, spectrum) buffer ← inverse(forward(buffer) · spectrum), fused
+///   plan.inverse_product(a, b, active, buffer)         buffer ← inverse(a · b)
+///   plan.add_product(a, b, active, sum)                sum ← sum + a · b
+///   plan.add_conjugate_product(a, b, active, sum)      sum ← sum + conj(a) · b: a correlation
 ///   plan.bin(spectrum, lane, k)             X[k] of one lane, in frequency order (tests, plots)
 ///   buffer.drain(active, count, consumer)   consumer(l, signal[l]) for l < count
 /// `RealPlan` of even length n turns n/2 + 1 bins into n real samples: real_plan.inverse(real_buffer) reads
@@ -70,6 +73,14 @@ concept FftBackend = RealScalar<typename Fft::Scalar> &&
     { plan.inverse(const_spectrum, index, buffer) }
     noexcept;
     { plan.convolve(buffer, index, const_spectrum) }
+    noexcept;
+    { plan.inverse_product(const_spectrum, const_spectrum, index, buffer) }
+    noexcept;
+    { plan.add_product(const_spectrum, const_spectrum, index, spectrum) }
+    noexcept;
+    { plan.add_conjugate_product(const_spectrum, const_spectrum, index, spectrum) }
+    noexcept;
+    { spectrum.set_zero() }
     noexcept;
     { plan.bin(const_spectrum, index, index) } -> std::same_as<std::complex<typename Fft::Scalar>>;
     { real_plan.inverse(real_buffer) }

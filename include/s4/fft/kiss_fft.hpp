@@ -65,6 +65,19 @@ public:
                 buffer.inverse_.run(scratch, buffer.rows_.row(lane));
             }
         }
+        void inverse_product(const Spectrum& a, const Spectrum& b, Index active, Buffer& buffer) const noexcept {
+            Complex* scratch = buffer.rows_.row(Lanes<Scalar>::count);
+            for (Index lane = 0; lane < active; ++lane) {
+                product_row(a.row(lane), b.row(lane), scratch, length_);
+                buffer.inverse_.run(scratch, buffer.rows_.row(lane));
+            }
+        }
+        void add_product(const Spectrum& a, const Spectrum& b, Index active, Spectrum& sum) const noexcept {
+            s4::add_product(a, b, active, sum);
+        }
+        void add_conjugate_product(const Spectrum& a, const Spectrum& b, Index active, Spectrum& sum) const noexcept {
+            s4::add_conjugate_product(a, b, active, sum);
+        }
         [[nodiscard]] Complex bin(const Spectrum& spectrum, Index lane, Index k) const noexcept {
             return spectrum.row(lane)[k];
         }

@@ -23,6 +23,7 @@ public:
     [[nodiscard]] Index rows() const noexcept { return rows_; }
     [[nodiscard]] Complex* row(Index lane) noexcept { return values_.data() + lane * stride_; }
     [[nodiscard]] const Complex* row(Index lane) const noexcept { return values_.data() + lane * stride_; }
+    void set_zero() noexcept { values_.set_zero(); }
 
     /// row(r)[l] = lane r of generator(l) for l < count and r < active, zero behind. The turn from lanes to rows
     /// happens in tiles that stay in the L1 cache.
@@ -92,6 +93,27 @@ private:
 template <RealScalar Scalar>
 void multiply_row(std::complex<Scalar>* row, const std::complex<Scalar>* factor, Index length) noexcept {
     for (Index k = 0; k < length; ++k) row[k] = detail::multiply(row[k], factor[k]);
+}
+
+/// product ← a · b, entry by entry.
+template <RealScalar Scalar>
+void product_row(const std::complex<Scalar>* a, const std::complex<Scalar>* b, std::complex<Scalar>* product,
+                 Index length) noexcept {
+    for (Index k = 0; k < length; ++k) product[k] = detail::multiply(a[k], b[k]);
+}
+
+/// sum ← sum + a · b, or sum + conj(a) · b, of the first `active` rows.
+template <RealScalar Scalar>
+void add_product(const LaneRows<Scalar>& a, const LaneRows<Scalar>& b, Index active, LaneRows<Scalar>& sum) noexcept {
+    for (Index lane = 0; lane < active; ++lane)
+        for (Index k = 0; k < a.length(); ++k) sum.row(lane)[k] += detail::multiply(a.row(lane)[k], b.row(lane)[k]);
+}
+template <RealScalar Scalar>
+void add_conjugate_product(const LaneRows<Scalar>& a, const LaneRows<Scalar>& b, Index active,
+                           LaneRows<Scalar>& sum) noexcept {
+    for (Index lane = 0; lane < active; ++lane)
+        for (Index k = 0; k < a.length(); ++k)
+            sum.row(lane)[k] += detail::multiply(std::conj(a.row(lane)[k]), b.row(lane)[k]);
 }
 
 }  // namespace s4::inline S4_ABI

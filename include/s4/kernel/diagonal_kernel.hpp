@@ -1,6 +1,7 @@
 // Convolution kernels of diagonal systems: S4D under any rule, and DSS's normalised form.
 #pragma once
 
+#include <s4/discretize/complex_exponential.hpp>
 #include <s4/discretize/zero_order_hold.hpp>
 #include <s4/kernel/kernel.hpp>
 #include <s4/kernel/vandermonde.hpp>
@@ -13,17 +14,6 @@
 #include <vector>
 
 namespace s4::inline S4_ABI {
-
-namespace detail {
-
-/// log(1 + z) with the digits of small z; −∞ in the real part for z = −1.
-[[nodiscard]] inline std::complex<double> log1p(std::complex<double> z) noexcept {
-    const double squared = 2 * z.real() + std::norm(z);  // |1 + z|² − 1
-    const double modulus = squared > -1 ? 0.5 * std::log1p(squared) : -std::numeric_limits<double>::infinity();
-    return {modulus, std::atan2(z.imag(), 1 + z.real())};
-}
-
-}  // namespace detail
 
 /// kernel[l] = 2 Re Σ_n C_n Ā_n^l B̄_n for l < kernel.size(). O(N L); allocates. (S4D paper, eq. 9)
 template <RealScalar Scalar, class Rule>
@@ -69,8 +59,9 @@ public:
 
     KernelGenerator(const typename Ssm::Parameters& parameters, Index, Planning) : parameters_{parameters} {}
     [[nodiscard]] Workspace make_workspace() const { return {}; }
-    void operator()(Workspace&, Index h, std::span<S> kernel) const {
-        diagonal_kernel<S>(Rule{}, Ssm::system(parameters_, h), kernel);
+    void operator()(Workspace&, Index row, std::span<S> kernel) const {
+        const Index channels = parameters_.channels();
+        diagonal_kernel<S>(parameters_.rule, Ssm::system(parameters_, row % channels, row / channels), kernel);
     }
 
 private:

@@ -199,10 +199,12 @@ public:
     using Workspace = typename DplrKernel<Fft>::Workspace;
 
     KernelGenerator(const typename Ssm::Parameters& parameters, Index length, Planning planning)
-        : parameters_{parameters}, kernel_{length, parameters.kernel_length, KernelPrecision::standard, planning} {}
+        : parameters_{parameters},
+          kernel_{length, parameters.rate == 1 ? parameters.kernel_length : 0, KernelPrecision::standard, planning} {}
     [[nodiscard]] Workspace make_workspace() const { return Workspace{kernel_}; }
-    void operator()(Workspace& workspace, Index h, std::span<S> kernel) const {
-        kernel_(workspace, Ssm::system(parameters_, h), kernel);
+    void operator()(Workspace& workspace, Index row, std::span<S> kernel) const {
+        kernel_(workspace, Ssm::system(parameters_, row % parameters_.channels(), row / parameters_.channels()),
+                kernel);
     }
 
 private:

@@ -6,21 +6,29 @@
 #include <s4/core/sequence.hpp>
 #include <s4/fft/backend.hpp>
 #include <s4/fft/good_size.hpp>
+#include <s4/parameters/bidirectional.hpp>
 
+#include <algorithm>
 #include <limits>
 #include <span>
 
 namespace s4::inline S4_ABI {
 
-/// Makes the kernel of one channel after the other: specialised beside the kernels of every system.
-/// `generator(workspace, h, kernel)` writes K_h[l] = C Ā^l B̄ (without D), l < kernel.size() ≤ the length it was made
-/// for.
+/// Makes one kernel after the other: specialised beside the kernels of every system. `generator(workspace, c·H + h,
+/// kernel)` writes K_ch[l] = C_ch Ā_h^l B̄_h (without D), l < kernel.size() ≤ the length it was made for.
 template <class Ssm, class Fft>
 class KernelGenerator;
 
-/// All kernels [H × L] of a system, without D; on all threads with the component s4::openmp. `Fft` matters to Dplr
-/// only. Cost: H times that of diagonal_kernel, DplrKernel or krylov. Error on bad parameters, a length out of range or
-/// a kernel that is not finite.
+/// Kernels of a bidirectional system are those of the system, the anticausal ones behind the causal ones.
+template <class Ssm, class Fft>
+class KernelGenerator<Bidirectional<Ssm>, Fft> : public KernelGenerator<Ssm, Fft> {
+public:
+    using KernelGenerator<Ssm, Fft>::KernelGenerator;
+};
+
+/// All kernels [rows of C × L] of a system, without D, zero from its kernel_limit on; on all threads with the component
+/// s4::openmp. `Fft` matters to Dplr only. Cost: that of diagonal_kernel, DplrKernel or krylov, times the rows of C.
+/// Error on bad parameters, a length out of range or a kernel that is not finite.
 template <class Ssm, class Fft = Fftw<typename Ssm::Scalar>>
 [[nodiscard]] Sequence<typename Ssm::Scalar> convolution_kernels(const typename Ssm::Parameters& parameters,
                                                                  Index length, Planning planning = Planning::estimate) {
@@ -28,15 +36,19 @@ template <class Ssm, class Fft = Fftw<typename Ssm::Scalar>>
     Ssm::validate(parameters);
     detail::require(length >= 1 && length <= max_fft_size, Ssm::name, ": kernel length must lie in [1, ", max_fft_size,
                     "], found ", length);
-    const Index channels = parameters.channels();
-    detail::require(length <= std::numeric_limits<Index>::max() / 64 / channels, Ssm::name, ": ", channels,
+    const Index rows = parameters.C.rows();
+    detail::require(length <= std::numeric_limits<Index>::max() / 64 / rows, Ssm::name, ": ", rows,
                     " kernels of length ", length, " do not fit in memory");
-    const KernelGenerator<Ssm, Fft> generator{parameters, length, planning};
-    Sequence<Scalar> kernels(channels, length);
-    parallel_for(channels, [&](Index h) {
-        auto workspace = generator.make_workspace();
-        generator(workspace, h, std::span{kernels.row(h).data(), static_cast<std::size_t>(length)});
-    });
+    const Index limit = parameters.kernel_limit > 0 ? std::min(parameters.kernel_limit, length) : length;
+    const KernelGenerator<Ssm, Fft> generator{parameters, limit, planning};
+    Sequence<Scalar> kernels(rows, length);
+    parallel_for(
+        rows, [&] { return generator.make_workspace(); },
+        [&](auto& workspace, Index row) {
+            Scalar* kernel = kernels.data() + row * length;
+            generator(workspace, row, std::span{kernel, static_cast<std::size_t>(limit)});
+            std::fill(kernel + limit, kernel + length, Scalar{0});
+        });
     detail::require(detail::all_finite(kernels), Ssm::name, ": a kernel of length ", length,
                     " is not finite: parameters are too large for the scalar");
     return kernels;

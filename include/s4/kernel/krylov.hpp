@@ -56,11 +56,14 @@ public:
 
     KernelGenerator(const typename Ssm::Parameters& parameters, Index, Planning) : parameters_{parameters} {}
     [[nodiscard]] Workspace make_workspace() const { return {}; }
-    void operator()(Workspace&, Index h, std::span<S> kernel) const {
-        const auto step =
-            discretize(Rule{}, Eigen::MatrixXd(parameters_.A.template cast<double>()),
-                       Eigen::VectorXd(parameters_.B.template cast<double>()), Ssm::step_size(parameters_, h));
-        krylov<S>(step.A_bar, step.B_bar, parameters_.C.row(h).template cast<double>(), kernel);
+    void operator()(Workspace&, Index row, std::span<S> kernel) const {
+        const auto step = discretize(parameters_.rule, Eigen::MatrixXd(parameters_.A.template cast<double>()),
+                                     Eigen::VectorXd(parameters_.B.template cast<double>()),
+                                     Ssm::step_size(parameters_, row % parameters_.channels()));
+        detail::require(detail::is_bounded(step.A_bar), Ssm::name,
+                        ": the powers of A_bar grow without bound in channel ", row % parameters_.channels(),
+                        ": an eigenvalue of A has a positive real part, or the rule does not suit it");
+        krylov<S>(step.A_bar, step.B_bar, parameters_.C.row(row).template cast<double>(), kernel);
     }
 
 private:

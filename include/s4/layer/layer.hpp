@@ -1,7 +1,7 @@
 // The two modes of a layer, and the concepts that the compiler names when a call belongs to the other one.
 #pragma once
 
-#include <s4/core/scalar.hpp>
+#include <s4/parameters/bidirectional.hpp>
 
 namespace s4::inline S4_ABI {
 
@@ -15,5 +15,9 @@ concept ConvolutionMode = M == Mode::convolution;
 /// The layer takes samples as they come: step, scan.
 template <Mode M>
 concept RecurrenceMode = M == Mode::recurrence;
+
+/// Every output depends on the past alone, so that there is a state: all systems but Bidirectional ones.
+template <class Ssm>
+concept CausalSystem = is_causal<Ssm>;
 
 }  // namespace s4::inline S4_ABI

@@ -9,7 +9,6 @@
 #include <s4/recurrence/dplr_recurrence.hpp>
 
 #include <memory>
-#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -18,21 +17,6 @@ namespace s4::inline S4_ABI {
 namespace detail {
 
 struct Nothing {};
-
-/// Runs `work` and turns a failed allocation into an Error that says for what.
-template <class Work>
-void or_out_of_memory(const char* what, const Work& work) {
-#if defined(__cpp_exceptions)
-    try {
-        work();
-    } catch (const std::bad_alloc&) {
-        raise("out of memory: ", what);
-    }
-#else
-    static_cast<void>(what);
-    work();
-#endif
-}
 
 /// What Mode::convolution adds to a layer. Separate, so that Mode::recurrence never touches an FFT.
 template <class Ssm, class Fft>
@@ -49,8 +33,10 @@ public:
 
     void prepare(const typename Ssm::Parameters& parameters, Index length, Planning planning) {
         Sequence<Scalar> kernels = convolution_kernels<Ssm, Fft>(parameters, length, planning);
-        kernels.col(0) += parameters.D;  // y = K * u + D u is one convolution
-        convolution_ = std::make_shared<const Convolution>(kernels, planning);
+        // y = K * u + D u is one convolution; kernels that run backwards, behind those, have no D.
+        for (Index row = 0; row < parameters.D.rows(); ++row) kernels(row, 0) += parameters.D[row];
+        const KernelRows rows{.heads = parameters.heads(), .bidirectional = !is_causal<Ssm>};
+        convolution_ = std::make_shared<const Convolution>(kernels, rows, planning);
     }
     [[nodiscard]] const Convolution& get() const noexcept { return *convolution_; }
     [[nodiscard]] Index length() const noexcept { return convolution_ ? convolution_->length() : 0; }
@@ -59,52 +45,92 @@ private:
     std::shared_ptr<const Convolution> convolution_;  // const: copies of a layer share it
 };
 
+/// A layer that looks ahead has no recurrence, and no state.
+template <class Parameters>
+struct NoRecurrence {
+    struct State {};
+    struct StateMatrix {};
+    explicit NoRecurrence(const Parameters& parameters)
+        : channels_{parameters.channels()}, outputs_{parameters.D.rows()} {}
+    [[nodiscard]] Index channels() const noexcept { return channels_; }
+    [[nodiscard]] Index outputs() const noexcept { return outputs_; }
+    [[nodiscard]] State make_state() const noexcept { return {}; }
+
+private:
+    Index channels_;
+    Index outputs_;
+};
+
+template <class Ssm>
+struct RecurrenceOf {
+    using Type = Recurrence<Ssm>;
+};
+template <class Ssm>
+struct RecurrenceOf<Bidirectional<Ssm>> {
+    using Type = NoRecurrence<typename Ssm::Parameters>;
+};
+
 /// Scratch of a layer in Mode::convolution: of the transforms, and a state for the answer to an initial one.
 template <class Ssm, class Fft>
 struct LayerWorkspace {
     typename CausalConvolution<Fft>::Workspace convolution;
-    typename Recurrence<Ssm>::State initial;
+    typename RecurrenceOf<Ssm>::Type::State initial;
 };
 
 }  // namespace detail
 
-/// An S4 layer of H independent single-input single-output systems: y = K * u + D u.
+/// An S4 layer of H independent single-input systems, each with one or several outputs (heads): y = K * u + D u.
 ///
-/// `Ssm` is Dplr (S4), Diagonal (S4D) or Dense (<s4/layer/dense_layer.hpp>); `Mode` picks the calls that exist. Both
-/// modes hold the same parameters:
+/// `Ssm` is Dplr (S4), Diagonal (S4D), Dense (<s4/layer/dense_layer.hpp>) or Bidirectional of one of the first two;
+/// `Mode` picks the calls that exist. Both modes hold the same parameters:
 ///     S4Layer<Ssm, Mode::recurrence> stream{layer.parameters()};
 /// and a state that comes out of one mode goes on in the other. Two phases: the constructor, prepare, make_workspace
 /// and make_state may allocate and raise Error; forward, step and scan are noexcept and do neither. A layer is const
 /// when it runs and may be shared by threads; a Workspace belongs to one thread, a State to one stream.
 template <class Ssm_, Mode M, class Fft = Fftw<typename Ssm_::Scalar>>
 class S4Layer {
+    static_assert(M == Mode::convolution || is_causal<Ssm_>,
+                  "s4::S4Layer: a bidirectional system looks ahead of every sample, so it cannot run sample by sample; "
+                  "use Mode::convolution, or the system without s4::Bidirectional");
+    using Recurrent = typename detail::RecurrenceOf<Ssm_>::Type;
+
 public:
     using Ssm = Ssm_;
     using Scalar = typename Ssm::Scalar;
     using Parameters = typename Ssm::Parameters;
-    using State = typename Recurrence<Ssm>::State;
-    using StateMatrix = typename Recurrence<Ssm>::StateMatrix;
+    using State = typename Recurrent::State;
+    using StateMatrix = typename Recurrent::StateMatrix;
     using Workspace = detail::LayerWorkspace<Ssm, Fft>;  ///< complete in Mode::convolution only
     static constexpr Mode mode = M;
 
-    /// Error on bad parameters. Diagonal O(H N), Dplr O(H rank² N) and with C~ O(H N³ log n), Dense O(H N³).
-    explicit S4Layer(Parameters parameters) : parameters_{std::move(parameters)}, recurrence_{parameters_} {}
+    /// Error on bad parameters. Diagonal O(H N), Dplr O(H rank² N) and with C~ or a kernel_limit O(H N³ log n), Dense
+    /// O(H N³); times the number of heads.
+    explicit S4Layer(Parameters parameters)
+        : parameters_{std::move(parameters)}, recurrence_{detail::or_out_of_memory("S4Layer", [this] {
+              return Recurrent{checked(parameters_)};
+          })} {}
 
     [[nodiscard]] const Parameters& parameters() const noexcept { return parameters_; }
+    /// H: inputs.
     [[nodiscard]] Index channels() const noexcept { return recurrence_.channels(); }
+    /// heads·H: outputs; output c·H + h is that of head c of channel h.
+    [[nodiscard]] Index outputs() const noexcept { return recurrence_.outputs(); }
 
     /// A zero state for one stream (or one sequence after another).
-    [[nodiscard]] State make_state() const { return recurrence_.make_state(); }
+    [[nodiscard]] State make_state() const requires CausalSystem<Ssm> {
+        return detail::or_out_of_memory("S4Layer::make_state", [this] { return recurrence_.make_state(); });
+    }
 
     /// The state x [H × N/2] (Dense: [H × N]) in the coordinates of the parameters. O(H N).
-    [[nodiscard]] StateMatrix read_state(const State& state) const {
-        StateMatrix x(channels(), state_columns());
+    [[nodiscard]] StateMatrix read_state(const State& state) const requires CausalSystem<Ssm> {
+        StateMatrix x(channels(), recurrence_.state_columns());
         recurrence_.read(state, x);
         return x;
     }
-    /// Sets the state. Error unless x has the shape that `read_state` gives.
-    void write_state(State& state, const StateMatrix& x) const {
-        detail::check_tensor(Ssm::name, "state", x, channels(), state_columns());
+    /// Sets the state; inputs before it count as zero (of meaning with a kernel_limit only). Error unless x has the
+    /// shape that `read_state` gives.
+    void write_state(State& state, const StateMatrix& x) const requires CausalSystem<Ssm> {
+        detail::check_tensor(Ssm::name, "state", x, channels(), recurrence_.state_columns());
         recurrence_.write(state, x);
     }
 
@@ -122,12 +148,14 @@ public:
     /// Scratch for one thread, of the prepared length. Error before `prepare`.
     [[nodiscard]] Workspace make_workspace() const requires ConvolutionMode<M> {
         detail::require(prepared_.length() > 0, "S4Layer::make_workspace: call prepare(length) first");
-        return {typename CausalConvolution<Fft>::Workspace{prepared_.get()}, make_state()};
+        return detail::or_out_of_memory("S4Layer::make_workspace", [this] {
+            return Workspace{typename CausalConvolution<Fft>::Workspace{prepared_.get()}, recurrence_.make_state()};
+        });
     }
 
-    /// y [B·l × H] from u [B·l × H]: a batch of B sequences of l ≤ prepared_length() samples each, one after the other,
-    /// all from a zero state; y may be u. O(B H L log L).
-    void forward(Workspace& workspace, const SequenceView<Scalar>& u, SequenceOut<Scalar> y,
+    /// y [B·l × heads·H] from u [B·l × H]: a batch of B sequences of l ≤ prepared_length() samples each, one after the
+    /// other, all from a zero state; with one head y may be u. O(B H L log L).
+    void forward(Workspace& workspace, const SequenceView<Scalar>& u, const SequenceOut<Scalar>& y,
                  Index batch = 1) const noexcept requires ConvolutionMode<M> {
         S4_ASSERT(prepared_.length() > 0, "S4Layer::forward: call prepare(length) first");
         prepared_.get()(workspace.convolution, u, y, batch);
@@ -135,45 +163,44 @@ public:
 
     /// The same for one sequence that starts from `state` and leaves its final state there, so that chunks follow each
     /// other and a recurrence can go on. Beyond the convolution O(H N L): the recurrence advances the state and
-    /// computes the answer to the initial one. y may be u.
+    /// computes the answer to the initial one. With one head y may be u.
     void forward(Workspace& workspace, State& state, const SequenceView<Scalar>& u,
-                 SequenceOut<Scalar> y) const noexcept requires ConvolutionMode<M> {
+                 const SequenceOut<Scalar>& y) const noexcept requires ConvolutionMode<M> && CausalSystem<Ssm> {
         workspace.initial = state;
-        recurrence_.advance(state, u.rows(), u.data(), u.outerStride());
+        recurrence_.advance(state, u.rows(), u.data(), u.row_stride());
         forward(workspace, u, y);
-        recurrence_.add_free_response(workspace.initial, u.rows(), y.data(), y.outerStride());
+        recurrence_.add_free_response(workspace.initial, u.rows(), y.data(), y.row_stride());
     }
 
     // ---- Mode::recurrence -------------------------------------------------------------------------------------------
 
-    /// One sample of every channel: y_t [H] from u_t [H]; y_t may be u_t. O(H N); for Dense O(H N²).
-    void step(State& state, const FrameView<Scalar>& u, FrameOut<Scalar> y) const noexcept requires RecurrenceMode<M> {
-        S4_ASSERT(u.size() == channels() && y.size() == channels(), "S4Layer::step: u and y must be [H]");
+    /// One sample of every channel: y_t [heads·H] from u_t [H]; with one head y_t may be u_t. O(H N); for Dense O(H
+    /// N²).
+    void step(State& state, const FrameView<Scalar>& u,
+              const FrameOut<Scalar>& y) const noexcept requires RecurrenceMode<M> {
+        S4_ASSERT(u.size() == channels() && y.size() == outputs(), "S4Layer::step: u must be [H] and y [heads·H]");
         recurrence_.step(state, u.data(), y.data());
     }
 
-    /// Any number of samples, y [l × H] from u [l × H], with the state carried: the same as l steps, but faster. y may
-    /// be u. O(H N l).
+    /// Any number of samples, y [l × heads·H] from u [l × H], with the state carried: the same as l steps, but faster.
+    /// With one head y may be u. O(H N l).
     void scan(State& state, const SequenceView<Scalar>& u,
-              SequenceOut<Scalar> y) const noexcept requires RecurrenceMode<M> {
-        S4_ASSERT(u.rows() == y.rows() && u.cols() == channels() && y.cols() == channels(),
-                  "S4Layer::scan: u and y must be [l × H]");
-        recurrence_.scan(state, u.rows(), u.data(), u.outerStride(), y.data(), y.outerStride());
+              const SequenceOut<Scalar>& y) const noexcept requires RecurrenceMode<M> {
+        S4_ASSERT(u.rows() == y.rows() && u.cols() == channels() && y.cols() == outputs(),
+                  "S4Layer::scan: u must be [l × H] and y [l × heads·H]");
+        recurrence_.scan(state, u.rows(), u.data(), u.row_stride(), y.data(), y.row_stride());
     }
 
 private:
     static constexpr bool convolves = M == Mode::convolution;
 
-    [[nodiscard]] Index state_columns() const noexcept {
-        if constexpr (requires { parameters_.A_real; }) {
-            return parameters_.A_real.cols();
-        } else {
-            return parameters_.state_size();
-        }
+    static const Parameters& checked(const Parameters& parameters) {
+        Ssm::validate(parameters);
+        return parameters;
     }
 
     Parameters parameters_;
-    Recurrence<Ssm> recurrence_;
+    Recurrent recurrence_;
     [[no_unique_address]] std::conditional_t<convolves, detail::PreparedConvolution<Ssm, Fft>, detail::Nothing>
         prepared_;
 };

@@ -1,7 +1,9 @@
 // The dense system of LSSL: any real A and B, shared by the channels, each with its own step size.
 #pragma once
 
-#include <s4/parameters/tensors.hpp>
+#include <s4/parameters/pole_parameters.hpp>
+
+#include <cmath>
 
 namespace s4::inline S4_ABI {
 
@@ -17,38 +19,48 @@ struct Dense {
     static constexpr const char* name = "Dense";
     static_assert(Shape::state_size == Dynamic && Shape::channels == Dynamic, "s4::Dense has run-time sizes");
 
-    /// The trained tensors; dt = T(inv_dt).
-    struct Parameters {
-        Eigen::Matrix<Scalar, Dynamic, 1> inv_dt;            ///< [H]
+    /// The trained tensors, options (those that speak of eigenvalues have no meaning here) and the rule.
+    struct Parameters : SsmOptions {
+        static_assert(
+            requires { sizeof(Rule); },
+            "s4::Dense needs the definition of its rule: "
+            "#include <s4/discretize/dense.hpp>");
+        Eigen::Matrix<Scalar, Dynamic, 1> inv_dt;            ///< [H]; dt = T(inv_dt)
         Eigen::Matrix<Scalar, Dynamic, Dynamic> A;           ///< [N × N]
         Eigen::Matrix<Scalar, Dynamic, 1> B;                 ///< [N]
-        detail::RowMajorMatrix<Scalar, Dynamic, Dynamic> C;  ///< [H × N]
-        Eigen::Matrix<Scalar, Dynamic, 1> D;                 ///< [H]
-        Transform dt_transform = Transform::exp;
+        detail::RowMajorMatrix<Scalar, Dynamic, Dynamic> C;  ///< [heads·H × N], row c·H + h
+        Eigen::Matrix<Scalar, Dynamic, 1> D;                 ///< [heads·H]
+        [[no_unique_address]] Rule rule = {};
 
-        [[nodiscard]] Index channels() const noexcept { return C.rows(); }
+        [[nodiscard]] Index channels() const noexcept { return inv_dt.rows(); }
+        [[nodiscard]] Index heads() const noexcept { return channels() > 0 ? D.rows() / channels() : 0; }
         [[nodiscard]] Index state_size() const noexcept { return A.rows(); }
     };
 
     /// visit(TensorInfo, tensor of p, tensor of each of `more`) for every trained tensor, in a fixed order.
     template <class Visitor, class P, class... More>
     static void for_each_tensor(Visitor&& visit, P&& p, More&&... more) {
-        visit(TensorInfo{"inv_dt", TensorRole::ssm}, p.inv_dt, more.inv_dt...);
-        visit(TensorInfo{"A", TensorRole::ssm}, p.A, more.A...);
-        visit(TensorInfo{"B", TensorRole::ssm}, p.B, more.B...);
-        visit(TensorInfo{"C", TensorRole::ssm_output}, p.C, more.C...);
-        visit(TensorInfo{"D", TensorRole::ordinary}, p.D, more.D...);
+        visit(detail::tensor_info("inv_dt", TensorRole::ssm, p.frozen.dt), p.inv_dt, more.inv_dt...);
+        visit(detail::tensor_info("A", TensorRole::ssm, p.frozen.A), p.A, more.A...);
+        visit(detail::tensor_info("B", TensorRole::ssm, p.frozen.B), p.B, more.B...);
+        visit(detail::tensor_info("C", TensorRole::ssm_output, p.frozen.C), p.C, more.C...);
+        visit(detail::tensor_info("D", TensorRole::ordinary, p.frozen.D), p.D, more.D...);
     }
 
-    /// Error unless the shapes agree, every entry is finite and dt is in range.
+    /// Error unless the shapes agree, options are in range, every entry is finite and dt is in range.
     static void validate(const Parameters& p) {
         const Index N = p.state_size();
+        detail::check_options(name, p);
+        detail::require(!p.real && p.band_limit == 0, name,
+                        ": the options real and band_limit speak of eigenvalues: they are for Diagonal and Dplr");
         detail::require(p.channels() > 0, name, ": at least one channel is needed, found H = 0");
         detail::require(N > 0, name, ": at least one state is needed, found N = 0");
         detail::check_tensor(name, "A", p.A, N, N);
         detail::check_tensor(name, "B", p.B, N, 1);
-        detail::check_tensor(name, "C", p.C, p.channels(), N);
-        detail::check_tensor(name, "D", p.D, p.channels(), 1);
+        detail::require(p.heads() > 0 && p.D.rows() % p.channels() == 0, name,
+                        ": D must be [heads x H], a multiple of ", p.channels(), " rows, found ", p.D.rows());
+        detail::check_tensor(name, "D", p.D, p.D.rows(), 1);
+        detail::check_tensor(name, "C", p.C, p.D.rows(), N);
         detail::check_tensor(name, "inv_dt", p.inv_dt, p.channels(), 1);
         for (Index h = 0; h < p.channels(); ++h) {
             const double dt = step_size(p, h);
@@ -57,9 +69,10 @@ struct Dense {
         }
     }
 
-    /// dt of channel `h`.
+    /// dt of channel `h`, at the rate of the parameters.
     [[nodiscard]] static double step_size(const Parameters& p, Index h) {
-        return apply(p.dt_transform, static_cast<double>(p.inv_dt[h]));
+        const auto raw = static_cast<double>(p.inv_dt[h]);
+        return p.rate * apply(p.dt_transform, p.dt_fast ? std::sinh(raw) : raw);
     }
 };
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <iterator>
 #include <string_view>
 
 namespace s4::inline S4_ABI {
@@ -20,6 +21,11 @@ inline constexpr std::array<std::string_view, 5> transform_names{"none", "exp", 
 
 /// What relu adds: the least value it gives.
 inline constexpr double relu_floor = 1e-4;
+
+/// Whether the enumerator is one of the above: a cast from a file may give any number.
+[[nodiscard]] constexpr bool is_transform(Transform transform) noexcept {
+    return static_cast<int>(transform) >= 0 && static_cast<int>(transform) < std::ssize(transform_names);
+}
 
 }  // namespace detail
 

@@ -3,6 +3,7 @@
 
 #include <s4/discretize/dense.hpp>
 #include <s4/parameters/dense.hpp>
+#include <s4/recurrence/past_inputs.hpp>
 #include <s4/recurrence/recurrence.hpp>
 
 #include <algorithm>
@@ -22,43 +23,60 @@ public:
     /// x of every channel; zero at first.
     class State {
     public:
-        void reset() noexcept { x_.set_zero(); }
+        void reset() noexcept {
+            x_.set_zero();
+            past_.reset();
+        }
 
     private:
         friend class Recurrence;
-        explicit State(Index size) : x_{size}, next_{size} {}
+        State(Index size, Index channels, Index kernel_limit) : x_{size}, next_{size}, past_{channels, kernel_limit} {}
         Storage<Scalar> x_;  // [lane block][n][lane]
         Storage<Scalar> next_;
+        PastInputs<Scalar> past_;
     };
 
-    /// O(H N³). Error on bad parameters or where the rule has no solution.
+    /// O(H N³). Error on bad parameters, where the rule has no solution, and where the system grows without bound.
     explicit Recurrence(const Parameters& parameters)
         : channels_{checked(parameters).channels()},
+          heads_{parameters.heads()},
           states_{parameters.state_size()},
+          kernel_limit_{parameters.kernel_limit},
           A_bar_{lane_blocks<Scalar>(channels_) * width * states_ * states_},
           B_bar_{lane_blocks<Scalar>(channels_) * width * states_},
-          C_{B_bar_.size()},
-          feed_through_{lane_blocks<Scalar>(channels_) * width} {
+          forgotten_{kernel_limit_ > 0 ? B_bar_.size() : 0},
+          C_{heads_ * B_bar_.size()},
+          feed_through_{heads_ * lane_blocks<Scalar>(channels_) * width} {
         const Eigen::MatrixXd A = parameters.A.template cast<double>();
         const Eigen::VectorXd B = parameters.B.template cast<double>();
         for (Index h = 0; h < channels_; ++h) {
-            const auto step = discretize(Rule{}, A, B, Ssm::step_size(parameters, h));
+            const auto step = discretize(parameters.rule, A, B, Ssm::step_size(parameters, h));
+            detail::require(detail::is_bounded(step.A_bar), Ssm::name,
+                            ": the powers of A_bar grow without bound in "
+                            "channel ",
+                            h, ": an eigenvalue of A has a positive real part, or the rule does not suit it");
+            const Eigen::VectorXd gone = detail::power_times(step.A_bar, kernel_limit_, step.B_bar);
             for (Index row = 0; row < states_; ++row) {
-                const Index to = (h / width * states_ + row) * width + h % width;
                 for (Index column = 0; column < states_; ++column)
                     A_bar_.data()[((h / width * states_ + row) * states_ + column) * width + h % width] =
                         static_cast<Scalar>(step.A_bar(row, column));
-                B_bar_.data()[to] = static_cast<Scalar>(step.B_bar[row]);
-                C_.data()[to] = parameters.C(h, row);
+                B_bar_.data()[at(h, row)] = static_cast<Scalar>(step.B_bar[row]);
+                if (kernel_limit_ > 0) forgotten_.data()[at(h, row)] = static_cast<Scalar>(gone[row]);
+                for (Index head = 0; head < heads_; ++head)
+                    C_.data()[head * B_bar_.size() + at(h, row)] = parameters.C(head * channels_ + h, row);
             }
-            feed_through_.data()[h] = parameters.D[h];
+            for (Index head = 0; head < heads_; ++head)
+                feed_through_.data()[head * lane_blocks<Scalar>(channels_) * width + h] =
+                    parameters.D[head * channels_ + h];
         }
         detail::require_finite(Ssm::name, A_bar_);
         detail::require_finite(Ssm::name, B_bar_);
     }
 
     [[nodiscard]] Index channels() const noexcept { return channels_; }
-    [[nodiscard]] State make_state() const { return State{lane_blocks<Scalar>(channels_) * width * states_}; }
+    [[nodiscard]] Index outputs() const noexcept { return heads_ * channels_; }
+    [[nodiscard]] Index state_columns() const noexcept { return states_; }
+    [[nodiscard]] State make_state() const { return State{B_bar_.size(), channels_, kernel_limit_}; }
 
     void step(State& state, const Scalar* u, Scalar* y) const noexcept { scan(state, 1, u, 0, y, 0); }
 
@@ -79,6 +97,7 @@ public:
     }
     template <class Derived>
     void write(State& state, const Eigen::MatrixBase<Derived>& x) const noexcept {
+        state.past_.reset();
         for (Index h = 0; h < channels_; ++h)
             for (Index n = 0; n < states_; ++n) state.x_.data()[at(h, n)] = x(h, n);
     }
@@ -97,29 +116,35 @@ private:
     void run(State& state, Index length, const Scalar* u, Index u_stride, Scalar* y, Index y_stride) const noexcept {
         S4_ASSERT(state.x_.size() == B_bar_.size(), "Recurrence: the state belongs to another system");
         detail::for_each_lane_block<Scalar>(channels_, [&](Index block, Index first, Index active) {
-            const L D = L::load(feed_through_.data() + first);
             const Scalar* x = state.x_.data() + block * states_ * width;
-            const Scalar* C = C_.data() + block * states_ * width;
             for (Index t = 0; t < length; ++t) {
                 const L input =
                     flow == detail::Flow::free ? L::zero() : L::load_first(u + first + t * u_stride, active);
-                update(state, block, input);
+                update(state, block, input, kernel_limit_ > 0 ? state.past_.exchange(block, t, input) : L::zero());
                 if constexpr (flow == detail::Flow::state_only) continue;
-                L output = flow == detail::Flow::free ? L::load_first(y + first + t * y_stride, active) : D * input;
-                for (Index n = 0; n < states_; ++n)
-                    output = fma(L::load(C + n * width), L::load(x + n * width), output);
-                output.store_first(y + first + t * y_stride, active);
+                for (Index head = 0; head < heads_; ++head) {
+                    Scalar* out = y + first + t * y_stride + head * channels_;
+                    const Scalar* D = feed_through_.data() + head * lane_blocks<Scalar>(channels_) * width + first;
+                    const Scalar* C = C_.data() + head * B_bar_.size() + block * states_ * width;
+                    L output = flow == detail::Flow::free ? L::load_first(out, active) : L::load(D) * input;
+                    for (Index n = 0; n < states_; ++n)
+                        output = fma(L::load(C + n * width), L::load(x + n * width), output);
+                    output.store_first(out, active);
+                }
             }
         });
+        state.past_.advance(length);
     }
 
-    void update(State& state, Index block, L input) const noexcept {
+    void update(State& state, Index block, L input, L delayed) const noexcept {
         Scalar* x = state.x_.data() + block * states_ * width;
         Scalar* next = state.next_.data() + block * states_ * width;
         const Scalar* A = A_bar_.data() + block * states_ * states_ * width;
         const Scalar* B = B_bar_.data() + block * states_ * width;
+        const Scalar* gone = kernel_limit_ > 0 ? forgotten_.data() + block * states_ * width : nullptr;
         for (Index row = 0; row < states_; ++row) {
             L sum = L::load(B + row * width) * input;
+            if (gone != nullptr) sum = fnma(L::load(gone + row * width), delayed, sum);
             for (Index column = 0; column < states_; ++column, A += width)
                 sum = fma(L::load(A), L::load(x + column * width), sum);
             sum.store(next + row * width);
@@ -128,11 +153,14 @@ private:
     }
 
     Index channels_;
+    Index heads_;
     Index states_;
-    Storage<Scalar> A_bar_;  // [lane block][row][column][lane]
-    Storage<Scalar> B_bar_;  // [lane block][n][lane]
-    Storage<Scalar> C_;
-    Storage<Scalar> feed_through_;  // D
+    Index kernel_limit_;
+    Storage<Scalar> A_bar_;         // [lane block][row][column][lane]
+    Storage<Scalar> B_bar_;         // [lane block][n][lane]
+    Storage<Scalar> forgotten_;     // Ā^m B̄, with which an input leaves again: [lane block][n][lane]
+    Storage<Scalar> C_;             // [head][lane block][n][lane]
+    Storage<Scalar> feed_through_;  // D: [head][channel]
 };
 
 }  // namespace s4::inline S4_ABI

@@ -1,0 +1,36 @@
+// One starting point for all sets of states, or several that share them.
+#pragma once
+
+#include <s4/core/error.hpp>
+#include <s4/core/scalar.hpp>
+
+#include <concepts>
+#include <initializer_list>
+#include <vector>
+
+namespace s4::inline S4_ABI {
+
+/// Starting points of the S sets of a system: the first S/size() sets begin as the first kind, and so on. Written as
+/// one kind (`LegS{}`) or as a list (`{LegS{}, Fourier{}}`).
+template <class Kind>
+class Mixture {
+public:
+    template <std::convertible_to<Kind> One>
+    Mixture(const One& kind) : kinds_{Kind(kind)} {}
+    Mixture(std::initializer_list<Kind> kinds) : kinds_{kinds} {}
+
+    [[nodiscard]] const std::vector<Kind>& kinds() const noexcept { return kinds_; }
+
+    /// Which of the kinds the set `set` of `sets` begins as. Error unless the number of kinds divides that of the sets.
+    [[nodiscard]] std::size_t kind_of(Index set, Index sets) const {
+        const Index count = std::ssize(kinds_);
+        detail::require(count > 0 && sets % count == 0, "a mixture of ", count,
+                        " starting points must divide the number of sets, found ", sets, " sets");
+        return static_cast<std::size_t>(set / (sets / count));
+    }
+
+private:
+    std::vector<Kind> kinds_;
+};
+
+}  // namespace s4::inline S4_ABI
