@@ -78,7 +78,7 @@ TEST(CausalConvolutionDeath, WrongSizesAreCaughtInDebug) {
     const Sequence<float> tall(9, 2);
     Sequence<float> y(8, 2);
     Sequence<float> tall_y(9, 2);
-    EXPECT_DEATH(convolution(workspace, narrow, y), "u must be .B.l . H. and y");
+    EXPECT_DEATH(convolution(workspace, narrow, y), "u must be");
     EXPECT_DEATH(convolution(workspace, tall, tall_y), "longer than the prepared length");
     EXPECT_DEATH(convolution(workspace, y, y, 3), "batch must divide");
     const CausalConvolution<KissFft<float>> longer(white_noise<float>(2, 100, 5));

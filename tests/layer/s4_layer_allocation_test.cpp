@@ -50,6 +50,35 @@ void expect_no_allocation_in_a_million_steps() {
     EXPECT_EQ(allocator_calls_in([&] { state.reset(); }), 0);
 }
 
+template <class Ssm>
+void expect_no_allocation_with_options() {
+    using Scalar = typename Ssm::Scalar;
+    constexpr Index channels = 19;
+    const auto p = Ssm::random({.channels = channels, .state_size = 8, .heads = 2, .ssm = {.kernel_limit = 33}}, 1);
+    const S4Layer<Ssm, Mode::recurrence> layer(p);
+    S4Layer<Ssm, Mode::convolution> whole(p);
+    whole.prepare(1000);
+    auto workspace = whole.make_workspace();
+    auto state = layer.make_state();
+    const Sequence<Scalar> u = white_noise<Scalar>(1000, channels, 2);
+    Sequence<Scalar> y(1000, 2 * channels);
+    EXPECT_EQ(allocator_calls_in([&] {
+                  for (Index t = 0; t < 1000; ++t) layer.step(state, u.row(t), y.row(t));
+                  layer.scan(state, u, y);
+                  state.reset();
+                  for (int repeat = 0; repeat < 10; ++repeat) {
+                      whole.forward(workspace, u, y);
+                      whole.forward(workspace, state, u, y);
+                  }
+              }),
+              0);
+}
+
+TEST(Recurrence, DoesNotAllocateWithSeveralHeadsAndAKernelThatEnds) {
+    expect_no_allocation_with_options<Dplr<float>>();
+    expect_no_allocation_with_options<Diagonal<double>>();
+}
+
 TEST(Recurrence, DoesNotAllocateInAMillionSteps) {
     expect_no_allocation_in_a_million_steps<Dplr<float>>();
     expect_no_allocation_in_a_million_steps<Dplr<double>>();
