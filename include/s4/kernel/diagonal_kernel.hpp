@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <complex>
+#include <concepts>
 #include <limits>
 #include <span>
 #include <vector>
@@ -28,6 +29,54 @@ void diagonal_kernel(Rule rule, const DiagonalSystem& system, std::span<Scalar> 
         x[n] = detail::log1p(step.a_minus_one);
     }
     vandermonde<Scalar>(v, x, kernel);
+}
+
+/// A gradient of zeros for `system`: of its sizes.
+template <std::same_as<DiagonalSystem> System>
+[[nodiscard]] System zero_gradient(const System& system) {
+    System gradient;
+    gradient.lambda.setZero(system.lambda.size());
+    gradient.B.setZero(system.B.size());
+    gradient.C.setZero(system.C.size());
+    gradient.dt.setZero(system.dt.size());
+    return gradient;
+}
+
+/// The reverse pass of `diagonal_kernel`: adds to `gradient` (the sizes of `system`) what a loss with the cotangent dK
+/// [L] of the kernel gains by λ, B, C (d/d Re + i d/d Im) and dt; D is no part of a kernel. It differentiates by Ā and
+/// not by its logarithm, so Ā = 0 does no harm. About twice the time of the forward pass; allocates.
+template <RealScalar Scalar, DifferentiableRule Rule>
+void diagonal_kernel_vjp(Rule rule, const DiagonalSystem& system, std::span<const Scalar> cotangent,
+                         DiagonalSystem& gradient) {
+    const auto pairs = static_cast<std::size_t>(system.lambda.size());
+    S4_ASSERT(gradient.lambda.size() == system.lambda.size() && gradient.B.size() == system.B.size() &&
+                  gradient.C.size() == system.C.size() && gradient.dt.size() == system.dt.size(),
+              "diagonal_kernel_vjp: a gradient has the sizes of its system");
+    std::vector<DiagonalStep<double>> steps(pairs);
+    std::vector<std::complex<double>> x(pairs);
+    for (std::size_t n = 0; n < pairs; ++n) {
+        const auto at = static_cast<Index>(n);
+        steps[n] = discretize(rule, system.lambda[at], system.dt[at]);
+        x[n] = detail::log1p(steps[n].a_minus_one);
+    }
+    const auto shifted = [cotangent](Index l) noexcept {  // l Ā^{l−1}: the next sample, weighted
+        const auto next = static_cast<std::size_t>(l) + 1;
+        return next < cotangent.size() ? static_cast<Scalar>(next) * cotangent[next] : Scalar{0};
+    };
+    detail::power_sums(x, cotangent, shifted, [&](Index n, std::complex<double> sum, std::complex<double> by_power) {
+        const DiagonalStep<double>& step = steps[static_cast<std::size_t>(n)];
+        const std::complex<double> product = detail::multiply(system.C[n], system.B[n]);
+        const std::complex<double> v_cotangent = 2.0 * std::conj(sum);
+        const std::complex<double> step_cotangent = detail::multiply(std::conj(step.b), v_cotangent);
+        gradient.B[n] += detail::multiply(std::conj(system.C[n]), step_cotangent);
+        gradient.C[n] += detail::multiply(std::conj(system.B[n]), step_cotangent);
+        const DiagonalGradient<double> by_step =
+            discretize_vjp(rule, system.lambda[n], system.dt[n],
+                           {2.0 * std::conj(detail::multiply(detail::multiply(product, step.b), by_power)),
+                            detail::multiply(std::conj(product), v_cotangent)});
+        gradient.lambda[n] += by_step.lambda;
+        gradient.dt[n] += by_step.dt;
+    });
 }
 
 /// DSS's kernel, normalised over its own length L = kernel.size(): K[l] = Re Σ_n B_n C_n (e^z − 1)/(λ_n (e^{zL} − 1))
