@@ -128,22 +128,26 @@ TYPED_TEST(Vandermonde, BilinearAtTheEdgeOfItsCircleIsAnImpulse) {  // Ā = 0 fo
     EXPECT_EQ(kernel.tail(69).norm(), TypeParam{0});
 }
 
+std::vector<Wide> dss_definition(const DiagonalSystem& system, Index length) {
+    std::vector<Wide> kernel(static_cast<std::size_t>(length));
+    for (Index n = 0; n < system.lambda.size(); ++n) {
+        const WideComplex lambda(system.lambda[n]);
+        const WideComplex z = static_cast<Wide>(system.dt[n]) * lambda;
+        const WideComplex q = lambda * (std::exp(z * static_cast<Wide>(length)) - Wide{1});
+        const WideComplex coefficient = WideComplex(system.B[n]) * WideComplex(system.C[n]) * (std::exp(z) - Wide{1}) *
+                                        std::conj(q) / (std::norm(q) + static_cast<Wide>(1e-7));
+        for (Index l = 0; l < length; ++l)
+            kernel[static_cast<std::size_t>(l)] += (coefficient * std::exp(z * static_cast<Wide>(l))).real();
+    }
+    return kernel;
+}
+
 TYPED_TEST(Vandermonde, DssKernelIsNormalisedOverItsLength) {
     const DiagonalSystem system = random_diagonal(0.05, 9);
     constexpr Index length = 40;
     Eigen::Matrix<TypeParam, Dynamic, 1> kernel(length);
     dss_kernel<TypeParam>(system, {kernel.data(), length});
-    std::vector<Wide> expected(length);
-    for (Index n = 0; n < 16; ++n) {
-        const WideComplex lambda(system.lambda[n]);
-        const WideComplex z = static_cast<Wide>(system.dt[n]) * lambda;
-        const WideComplex q = lambda * (std::exp(z * Wide{length}) - Wide{1});
-        const WideComplex coefficient = WideComplex(system.B[n]) * WideComplex(system.C[n]) * (std::exp(z) - Wide{1}) *
-                                        std::conj(q) / (std::norm(q) + Wide{1e-7L});
-        for (Index l = 0; l < length; ++l)
-            expected[static_cast<std::size_t>(l)] += (coefficient * std::exp(z * static_cast<Wide>(l))).real();
-    }
-    EXPECT_LE(error_against(kernel, expected), Tolerance<TypeParam>::rounding);
+    EXPECT_LE(error_against(kernel, dss_definition(system, length)), Tolerance<TypeParam>::rounding);
 }
 
 using Gradient = std::vector<std::complex<double>>;
@@ -275,6 +279,19 @@ TEST(DiagonalKernelVjp, IsTheDifferenceOfTheTextbook) {
                 expect_gradient(system, bilinear, cotangent,
                                 [&] { return dplr_kernel_reference(without_low_rank(system), length); });
             }
+}
+
+TEST(DiagonalKernelVjp, OfDssIsTheDifferenceOfItsDefinition) {
+    for (const Index length : {2, 3, 7, 13})
+        for (const double slow : {1.0, 1e-4}) {  // slow: |q|² is as small as what softens it
+            SCOPED_TRACE(::testing::Message() << "L " << length << ", times " << slow);
+            const std::vector<double> cotangent = random_values(length, 27);
+            DiagonalSystem system = tiny_diagonal(2, 0.2, 28);
+            system.lambda[0] *= slow;
+            DiagonalSystem gradient = zero_gradient(system);
+            dss_kernel_vjp<double>(system, cotangent, gradient);
+            expect_gradient(system, gradient, cotangent, [&] { return dss_definition(system, length); });
+        }
 }
 
 TEST(DiagonalKernelVjp, GoesThroughAStateThatDiesAtOnce) {  // Ā = 0, where its logarithm is infinite
