@@ -54,10 +54,11 @@ concept DiscretizationRule = requires(const Rule& rule, std::complex<float> narr
 /// d/d Re + i d/d Im of its two numbers.
 template <class Rule>
 concept DifferentiableRule = DiscretizationRule<Rule> &&
-    requires(const Rule& rule, std::complex<float> narrow, std::complex<double> wide) {
-    { rule.diagonal_vjp(narrow, 1.0F, DiagonalStep<float>{}) }
+    requires(const Rule& rule, std::complex<float> narrow, std::complex<double> wide,
+             const DiagonalStep<float>& narrow_cotangent, const DiagonalStep<double>& wide_cotangent) {
+    { rule.diagonal_vjp(narrow, 1.0F, narrow_cotangent) }
     noexcept->std::same_as<DiagonalGradient<float>>;
-    { rule.diagonal_vjp(wide, 1.0, DiagonalStep<double>{}) }
+    { rule.diagonal_vjp(wide, 1.0, wide_cotangent) }
     noexcept->std::same_as<DiagonalGradient<double>>;
 };
 
