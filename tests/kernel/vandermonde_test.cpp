@@ -295,12 +295,15 @@ TEST(DiagonalKernelVjp, OfDssIsTheDifferenceOfItsDefinition) {
 }
 
 TEST(DiagonalKernelVjp, GoesThroughAStateThatDiesAtOnce) {  // Ā = 0, where its logarithm is infinite
-    DiagonalSystem system = tiny_diagonal(2, 1, 23);
-    for (Index n = 0; n < 2; ++n) system.lambda[n] = -2.0 / system.dt[n];
-    const std::vector<double> cotangent = random_values(5, 24);
-    DiagonalSystem gradient = zero_gradient(system);
-    diagonal_kernel_vjp<double>(Bilinear{}, system, cotangent, gradient);
-    expect_gradient(system, gradient, cotangent, [&] { return dplr_kernel_reference(without_low_rank(system), 5); });
+    for (const Index length : {1, 5, 70}) {
+        DiagonalSystem system = tiny_diagonal(2, 1, 23);
+        for (Index n = 0; n < 2; ++n) system.lambda[n] = -2.0 / system.dt[n];
+        const std::vector<double> cotangent = random_values(length, 24);
+        DiagonalSystem gradient = zero_gradient(system);
+        diagonal_kernel_vjp<double>(Bilinear{}, system, cotangent, gradient);
+        expect_gradient(system, gradient, cotangent,
+                        [&] { return dplr_kernel_reference(without_low_rank(system), length); });
+    }
 }
 
 TEST(DiagonalKernelVjp, InFloatIsCloseToDouble) {

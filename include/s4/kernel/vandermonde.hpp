@@ -134,7 +134,7 @@ namespace detail {
 
 /// visit(n, Σ_l p[l] e^{x_n l}, Σ_l q[l] e^{x_n l}) for every n, with p, q real and of equal length: the tables of
 /// `vandermonde` read the other way, 64 · 64 samples at a time. Sums of 64 terms are taken in Scalar, the rest in
-/// double. `weighted(l, p[l])` gives q[l]. O(N L) time, O(N T + L) memory; allocates.
+/// double. `weighted(l)` gives q[l]. O(N L) time, O(N (T + L/T²)) memory; allocates.
 template <RealScalar Scalar, class Weighted, class Visitor>
 void power_sums(std::span<const std::complex<double>> x, std::span<const Scalar> p, const Weighted& weighted,
                 const Visitor& visit) {
@@ -194,8 +194,8 @@ template <RealScalar Scalar>
 }  // namespace detail
 
 /// The reverse pass of `vandermonde`: adds to v_gradient, x_gradient [N] what a loss with the cotangent dK [L] of the
-/// kernel gains: 2 conj(Σ_l dK[l] e^{x_n l}) and 2 conj(v_n Σ_l l dK[l] e^{x_n l}) (d/d Re + i d/d Im). About twice the
-/// time of the forward pass, O(N T + L) memory; allocates.
+/// kernel gains: 2 conj(Σ_l dK[l] e^{x_n l}) and 2 conj(v_n Σ_l l dK[l] e^{x_n l}) (d/d Re + i d/d Im). Up to twice
+/// the time of the forward pass, O(N (T + L/T²)) memory; allocates.
 template <RealScalar Scalar>
 void vandermonde_vjp(std::span<const std::complex<double>> v, std::span<const std::complex<double>> x,
                      std::span<const Scalar> cotangent, std::span<std::complex<double>> v_gradient,
