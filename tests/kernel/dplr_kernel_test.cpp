@@ -108,6 +108,20 @@ TYPED_TEST(DplrKernelVjp, IsTheDifferenceOfTheTextbookForPlainCAndForTheCTildeOf
             }
 }
 
+TYPED_TEST(DplrKernelVjp, IsTheDifferenceOfTheTextbookAtAnotherRate) {
+    for (const double rate : {0.5, 2.0})
+        for (const Index kernel_length : {0, 8, 40}) {
+            SCOPED_TRACE(::testing::Message() << "rate " << rate << ", C of " << kernel_length);
+            const DplrKernel<TypeParam> kernel(7);
+            DplrSystem system = tiny_system(2, 1, 0.2, 13);
+            system.kernel_length = kernel_length;
+            system.rate = rate;
+            const std::vector<double> cotangent = random_values(7, 14);
+            EXPECT_LE(largest_error(gradient_of(kernel, system, cotangent), differences(system, 7, cotangent)),
+                      reverse_pass);
+        }
+}
+
 TYPED_TEST(DplrKernelVjp, IsTheSameFromATapeAndAdds) {
     const DplrKernel<TypeParam> kernel(20);
     typename DplrKernel<TypeParam>::Workspace workspace(kernel);

@@ -120,11 +120,14 @@ std::vector<Wide> dense_kernel_reference(const DplrSystem& system, Index length)
         const WideMatrix transposed = one_minus_power(dense.A, system.kernel_length).transpose();
         C = Eigen::PartialPivLU<WideMatrix>(transposed).solve(dense.C);
     }
+    DplrSystem at_rate = system;  // Ā of C~ is that of rate 1
+    at_rate.dt *= system.rate;
+    const DenseSystem run = dense_bilinear(at_rate);
     std::vector<Wide> kernel;
-    WideVector x = dense.B;
+    WideVector x = run.B;
     for (Index l = 0; l < length; ++l) {
         kernel.push_back((C.transpose() * x).value().real());
-        x = (dense.A * x).eval();
+        x = (run.A * x).eval();
     }
     return kernel;
 }

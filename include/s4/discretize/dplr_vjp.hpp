@@ -12,7 +12,7 @@ namespace s4::inline S4_ABI {
 
 // As in dplr.hpp, functions are templates of one type so that Eigen compiles only where they are used.
 
-/// A gradient of zeros for `system`: of its sizes and kernel length.
+/// A gradient of zeros for `system`: of its sizes, rate and kernel length.
 template <std::same_as<DplrSystem> System>
 [[nodiscard]] System zero_gradient(const System& system) {
     System gradient;
@@ -21,6 +21,7 @@ template <std::same_as<DplrSystem> System>
     gradient.B.setZero(system.B.size());
     gradient.C.setZero(system.C.size());
     gradient.dt.setZero(system.dt.size());
+    gradient.rate = system.rate;
     gradient.kernel_length = system.kernel_length;
     return gradient;
 }
@@ -35,7 +36,7 @@ void discretize_vjp(Bilinear, const System& system, const DiscreteDplr& cotangen
     S4_ASSERT(gradient.lambda.size() == pairs && gradient.P.rows() == rank && gradient.P.cols() == pairs &&
                   gradient.B.size() == pairs && gradient.dt.size() == pairs,
               "discretize_vjp: a gradient has the sizes of its system");
-    const auto delta_of = [&](Index n) { return 1.0 / (1.0 - 0.5 * (system.dt[n] * system.lambda[n])); };
+    const auto delta_of = [&](Index n) { return 1.0 / (1.0 - 0.5 * (system.rate * system.dt[n] * system.lambda[n])); };
 
     // Forward again: the inverse S of I + P*ΔdtP/2, and P*Δ dt B. With s = Δ dt P, F = −s S.
     double inverse[max_rank][max_rank] = {};
@@ -43,7 +44,7 @@ void discretize_vjp(Bilinear, const System& system, const DiscreteDplr& cotangen
     for (Index r = 0; r < rank; ++r) {
         inverse[r][r] = 1;
         for (Index n = 0; n < pairs; ++n) {
-            const Complex g = detail::multiply(std::conj(system.P(r, n)), delta_of(n) * system.dt[n]);
+            const Complex g = detail::multiply(std::conj(system.P(r, n)), delta_of(n) * system.rate * system.dt[n]);
             projected[r] += 2 * detail::multiply(g, system.B[n]).real();
             for (Index s = 0; s < rank; ++s) inverse[r][s] += detail::multiply(g, system.P(s, n)).real();
         }
@@ -57,7 +58,7 @@ void discretize_vjp(Bilinear, const System& system, const DiscreteDplr& cotangen
         return cotangent.F(n, r) + 0.5 * projected[r] * cotangent.B_bar[n];
     };
     for (Index n = 0; n < pairs; ++n) {
-        const Complex delta_dt = delta_of(n) * system.dt[n];
+        const Complex delta_dt = delta_of(n) * system.rate * system.dt[n];
         for (Index r = 0; r < rank; ++r) {
             Complex f = 0;
             for (Index s = 0; s < rank; ++s) {
@@ -75,7 +76,7 @@ void discretize_vjp(Bilinear, const System& system, const DiscreteDplr& cotangen
                 for (Index j = 0; j < rank; ++j) by_sum[r][s] -= inverse[i][r] * by_inverse[i][j] * inverse[s][j];
 
     for (Index n = 0; n < pairs; ++n) {
-        const double dt = system.dt[n];
+        const double dt = system.rate * system.dt[n];
         const Complex delta = delta_of(n);
         const Complex B = system.B[n];
         const Complex b_cotangent = cotangent.B_bar[n];
@@ -102,7 +103,7 @@ void discretize_vjp(Bilinear, const System& system, const DiscreteDplr& cotangen
         const Complex by_z =
             detail::multiply(std::conj(detail::multiply(delta, delta)), cotangent.a_minus_one[n] + 0.5 * by_delta);
         gradient.lambda[n] += dt * by_z;
-        gradient.dt[n] += by_dt + detail::multiply(std::conj(system.lambda[n]), by_z).real();
+        gradient.dt[n] += system.rate * (by_dt + detail::multiply(std::conj(system.lambda[n]), by_z).real());
         gradient.B[n] += by_b;
     }
 }
@@ -198,43 +199,46 @@ template <std::same_as<Eigen::MatrixXd> Matrix>
 
 }  // namespace detail
 
-/// The reverse pass of `to_length(system, length)`: adds to `gradient` (the sizes of `system`) what a loss gains by
-/// system.C, plain or C~, and by λ, P and dt through the powers of Ā, when it gains `cotangent` [N/2]
-/// (d/d Re + i d/d Im) by the C of the result. O(N³ log length).
+/// The reverse pass of the C of `to_length(system, length)`: adds to `gradient` (the sizes of `system`) what a loss
+/// gains by system.C, plain or C~, and by λ, P and dt through the powers of Ā, when it gains `cotangent` [N/2]
+/// (d/d Re + i d/d Im) by the C of the result. (Its other tensors are those of the system, dt times the rate.)
+/// O(N³ log length).
 template <std::same_as<DplrSystem> System>
 void to_length_vjp(const System& system, Index length, const Eigen::VectorXcd& cotangent, System& gradient) {
     S4_ASSERT(cotangent.size() == system.C.size() && gradient.C.size() == system.C.size(),
               "to_length_vjp: a gradient has the sizes of its system");
-    if (system.kernel_length == length) {
+    if (system.kernel_length == length && system.rate == 1) {
         for (Index n = 0; n < cotangent.size(); ++n) gradient.C[n] += cotangent[n];
         return;
     }
     using Matrix = detail::MatrixFor<System>;
     const Index pairs = system.C.size();
-    const System plain = to_plain(system);
-    const DiscreteDplr discrete = discretize(Bilinear{}, system);
-    const Matrix A_bar = detail::real_matrix<Matrix>(discrete);
-    const Matrix row = detail::real_row<Matrix>(plain.C);
+    const Matrix row = detail::real_row<Matrix>(to_plain(system).C);
     Matrix g(1, 2 * pairs);  // of the row [2 Re C, −2 Im C] of the result
     for (Index n = 0; n < pairs; ++n) {
         g(0, n) = 0.5 * cotangent[n].real();
         g(0, pairs + n) = -0.5 * cotangent[n].imag();
     }
-    Matrix by_matrix(2 * pairs, 2 * pairs);
-    by_matrix.setZero();
-    if (length > 0) {  // result = row (I − Ā^length)
+    if (length > 0) {  // result = row (I − Ā^length), at the rate of the system
+        const DiscreteDplr discrete = discretize(Bilinear{}, system);
+        const Matrix A_bar = detail::real_matrix<Matrix>(discrete);
         const Matrix negative = -g;
-        by_matrix += detail::power_vjp(A_bar, length, row, negative);
+        const Matrix by_matrix = detail::power_vjp(A_bar, length, row, negative);
+        discretize_vjp(Bilinear{}, system, detail::real_matrix_vjp(discrete, by_matrix), gradient);
         const Matrix transposed = A_bar.transpose();
         const Matrix rest = detail::times_power(g, transposed, length);
         g -= rest;
     }
-    if (system.kernel_length > 0) {  // row (I − Ā^kernel_length) = the row of the system
+    if (system.kernel_length > 0) {  // row (I − Ā^kernel_length) = the row of the system, at rate 1
+        System at_rate_one = system;
+        at_rate_one.rate = 1;
+        const DiscreteDplr discrete = discretize(Bilinear{}, at_rate_one);
+        const Matrix A_bar = detail::real_matrix<Matrix>(discrete);
         detail::solve_from_left_transposed(detail::one_minus_power(A_bar, system.kernel_length), g);
-        by_matrix += detail::power_vjp(A_bar, system.kernel_length, row, g);
+        const Matrix by_matrix = detail::power_vjp(A_bar, system.kernel_length, row, g);
+        discretize_vjp(Bilinear{}, at_rate_one, detail::real_matrix_vjp(discrete, by_matrix), gradient);
     }
     for (Index n = 0; n < pairs; ++n) gradient.C[n] += std::complex<double>{2 * g(0, n), -2 * g(0, pairs + n)};
-    discretize_vjp(Bilinear{}, system, detail::real_matrix_vjp(discrete, by_matrix), gradient);
 }
 
 }  // namespace s4::inline S4_ABI

@@ -73,13 +73,14 @@ public:
 
     /// The reverse pass: adds to `gradient` (the sizes of `system`) what a loss with the cotangent dK of the kernel (as
     /// long as that was) gains by λ, P, B, C (d/d Re + i d/d Im) and dt; D is no part of a kernel. C is the one that
-    /// the system holds, plain or C~; where it is not C~ for this length, its conversion is differentiated too. `tape`
-    /// is from the forward pass of the same system. About twice the time of the forward sums, and O(N³ log n) once if C
-    /// had to be converted. Allocates; error as the forward pass.
+    /// the system holds, plain or C~; where it is not C~ for this length at rate 1, its conversion is differentiated
+    /// too. `tape` is from the forward pass of the same system. About twice the time of the forward sums, and O(N³ log
+    /// n) once if C had to be converted. Allocates; error as the forward pass.
     void vjp(Workspace& workspace, const DplrSystem& system, std::span<const Scalar> cotangent, const Tape& tape,
              DplrSystem& gradient) const {
         S4_ASSERT(tape.values_.rank() == system.P.rows(), "DplrKernel: the tape was made for another rank");
-        if (system.kernel_length == n_) return run_vjp(workspace, system, cotangent, tape.values_, gradient);
+        if (system.kernel_length == n_ && system.rate == 1)
+            return run_vjp(workspace, system, cotangent, tape.values_, gradient);
         const DplrSystem ready = to_length(system, n_);
         DplrSystem by_ready = zero_gradient(ready);
         run_vjp(workspace, ready, cotangent, tape.values_, by_ready);
@@ -87,7 +88,7 @@ public:
         for (Index n = 0; n < system.lambda.size(); ++n) {
             gradient.lambda[n] += by_ready.lambda[n];
             gradient.B[n] += by_ready.B[n];
-            gradient.dt[n] += by_ready.dt[n];
+            gradient.dt[n] += system.rate * by_ready.dt[n];
             for (Index r = 0; r < system.P.rows(); ++r) gradient.P(r, n) += by_ready.P(r, n);
         }
     }
