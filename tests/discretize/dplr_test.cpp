@@ -1,8 +1,9 @@
 // The structured bilinear rule against the dense one, and C~ both ways.
 #include "tests/reference/reference.hpp"
 #include "tests/support/expect_error.hpp"
+#include "tests/support/finite_difference.hpp"
 #include "tests/support/tolerances.hpp"
-#include <s4/discretize/dplr.hpp>
+#include <s4/discretize/dplr_vjp.hpp>
 
 #include <gtest/gtest.h>
 
@@ -125,6 +126,86 @@ TEST(CTilde, ConvertsWholeParameters) {
     EXPECT_EQ(back.kernel_length, 0);
     EXPECT_LE(relative_error(back.C, plain.C), 1e-11);
     EXPECT_S4_ERROR(static_cast<void>(to_length<Ssm>(plain, -1)), "kernel length", "found -1");
+}
+
+// Every tensor of a system by the differences of `loss()`, which reads the system.
+template <class Loss>
+void expect_gradient(DplrSystem& system, const DplrSystem& gradient, const Loss& loss) {
+    EXPECT_LE(relative_error(gradient.lambda, central_differences_of(loss, system.lambda)), reverse_pass);
+    EXPECT_LE(relative_error(as_column(gradient.P), central_differences_of(loss, system.P)), reverse_pass);
+    EXPECT_LE(relative_error(gradient.B, central_differences_of(loss, system.B)), reverse_pass);
+    EXPECT_LE(relative_error(gradient.C, central_differences_of(loss, system.C)), reverse_pass);
+    EXPECT_LE(relative_error(gradient.dt, central_differences_of(loss, system.dt)), reverse_pass);
+}
+
+TEST(DplrBilinear, VjpIsTheDifferenceOfTheDenseRule) {
+    for (const Index rank : {0, 1, 2, 4})
+        for (const Index pairs : {1, 3}) {
+            SCOPED_TRACE(::testing::Message() << "rank " << rank << ", " << pairs << " pairs");
+            DplrSystem system = random_system(pairs, rank, 0.2, 13, false);
+            system.rate = 0.5;
+            RandomEngine engine{14};
+            // The loss Σ weights ∘ Ā + Re Σ conj(by_b) B_bar, with Ā as a real matrix on [Re x; Im x].
+            Eigen::MatrixXd weights(2 * pairs, 2 * pairs);
+            for (auto& weight : weights.reshaped()) weight = normal(engine);
+            DiscreteDplr cotangent = detail::real_matrix_vjp(discretize(Bilinear{}, system), weights);
+            for (auto& value : cotangent.B_bar) value = complex_normal(engine);
+            DplrSystem gradient = zero_gradient(system);
+            discretize_vjp(Bilinear{}, system, cotangent, gradient);
+            expect_gradient(system, gradient, [&] {
+                DplrSystem at_rate = system;
+                at_rate.dt *= system.rate;
+                const DenseSystem dense = dense_bilinear(at_rate);
+                Wide sum = 0;
+                for (Index column = 0; column < pairs; ++column)
+                    for (Index row = 0; row < pairs; ++row) {
+                        const WideComplex same = dense.A(row, column);
+                        const WideComplex crossed = dense.A(row, pairs + column);  // what acts on conj(x)
+                        sum += static_cast<Wide>(weights(row, column)) * (same + crossed).real() +
+                               static_cast<Wide>(weights(pairs + row, column)) * (same + crossed).imag() -
+                               static_cast<Wide>(weights(row, pairs + column)) * (same - crossed).imag() +
+                               static_cast<Wide>(weights(pairs + row, pairs + column)) * (same - crossed).real();
+                    }
+                for (Index n = 0; n < pairs; ++n)
+                    sum += (std::conj(WideComplex(cotangent.B_bar[n])) * dense.B[n]).real();
+                return sum;
+            });
+        }
+}
+
+TEST(DplrBilinear, VjpOfCTildeIsTheDifferenceOfTheDensePower) {
+    for (const Index rank : {0, 1, 2})
+        for (const Index length : {1, 2, 3, 7, 20}) {
+            SCOPED_TRACE(::testing::Message() << "rank " << rank << ", length " << length);
+            DplrSystem system = random_system(2, rank, 0.2, 15, false);
+            RandomEngine engine{16};
+            Eigen::VectorXcd cotangent(2);
+            for (auto& value : cotangent) value = complex_normal(engine);
+            DplrSystem gradient = zero_gradient(system);
+            to_length_vjp(system, length, cotangent, gradient);
+            expect_gradient(system, gradient, [&] {
+                const WideVector c = dense_c_of_length(system, length);
+                Wide sum = 0;
+                for (Index n = 0; n < 2; ++n) sum += (std::conj(WideComplex(cotangent[n])) * c[n]).real();
+                return sum;
+            });
+        }
+}
+
+TEST(DplrBilinear, VjpThereAndBackIsTheCotangent) {
+    // to_plain undoes to_length: what passes back through both arrives unchanged, and nothing reaches λ, P and dt.
+    const DplrSystem plain = random_system(3, 2, 0.1, 17);
+    const DplrSystem transformed = to_length(plain, 50);
+    const Eigen::VectorXcd cotangent = random_system(3, 2, 0.1, 18).C;
+    DplrSystem by_transformed = zero_gradient(transformed);
+    to_length_vjp(transformed, 0, cotangent, by_transformed);
+    DplrSystem by_plain = zero_gradient(plain);
+    to_length_vjp(plain, 50, by_transformed.C, by_plain);
+    EXPECT_LE(relative_error(by_plain.C, cotangent), Tolerance<double>::law);
+    EXPECT_LE((by_plain.lambda + by_transformed.lambda).norm(), Tolerance<double>::law * by_plain.lambda.norm());
+    EXPECT_LE((by_plain.P + by_transformed.P).norm(), Tolerance<double>::law * by_plain.P.norm());
+    EXPECT_LE((by_plain.dt + by_transformed.dt).norm(), Tolerance<double>::law * by_plain.dt.norm());
+    EXPECT_GT(by_plain.lambda.norm(), Tolerance<float>::golden);
 }
 
 }  // namespace

@@ -30,6 +30,15 @@ protected:
         return sum;
     }
 
+    /// The derivative of that: the Taylor series near zero, the difference e^z − φ(z) elsewhere.
+    static Wide truth_of_derivative(Wide z) {
+        if (std::abs(z) > 0.25L) return (std::exp(z) - truth(z)) / z;
+        Wide sum = 1;
+        for (int k = 25; k >= 1; --k)
+            sum = 1.0L + sum * z * static_cast<long double>(k + 1) / static_cast<long double>(k * (k + 2));
+        return sum / 2.0L;
+    }
+
     static Complex at(Real size, long double angle) {
         const Wide z = std::polar(static_cast<long double>(size), angle);
         return {static_cast<Real>(z.real()), static_cast<Real>(z.imag())};
@@ -49,6 +58,20 @@ TYPED_TEST(ZeroOrderHoldOf, IsAccurateThroughZero) {
             EXPECT_LE(std::abs(Wide(step.b) - phi) / std::abs(phi), s4::test::Tolerance<TypeParam>::rounding) << z;
             EXPECT_LE(std::abs(Wide(step.a_minus_one) - difference) / std::abs(difference),
                       s4::test::Tolerance<TypeParam>::rounding)
+                << z;
+        }
+    }
+}
+
+TYPED_TEST(ZeroOrderHoldOf, DerivativeOfBIsAccurateThroughZero) {
+    for (double size = 1e-30; size <= 10; size *= 1.3) {
+        for (const long double angle : {3.14159265L, 3.0L, 2.0L, 1.6L, 1.57079633L, -1.7L, -2.6L}) {
+            const std::complex<TypeParam> z = this->at(static_cast<TypeParam>(size), angle);
+            const Wide expected = this->truth_of_derivative(Wide(z));
+            const s4::DiagonalGradient<TypeParam> found =
+                s4::discretize_vjp(s4::ZeroOrderHold{}, z, TypeParam{1}, {TypeParam{0}, TypeParam{1}});
+            EXPECT_LE(std::abs(std::conj(Wide(found.lambda)) - expected),
+                      s4::test::Tolerance<TypeParam>::rounding * std::min<long double>(1, 1 / std::abs(z)))
                 << z;
         }
     }

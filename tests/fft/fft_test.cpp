@@ -3,6 +3,7 @@
 #include "tests/support/tolerances.hpp"
 #include <s4/core/random.hpp>
 #include <s4/fft/fftw.hpp>
+#include <s4/fft/forward_real.hpp>
 #include <s4/fft/kiss_fft.hpp>
 
 #include <gtest/gtest.h>
@@ -211,6 +212,28 @@ TYPED_TEST(Fft, RealInverseMatchesTheDefinition) {
         plan.inverse(buffer);
         const Eigen::Map<Eigen::Matrix<Scalar, Dynamic, 1>> found(buffer.signal(), length);
         EXPECT_LE(relative_error(found, expected), 2 * Tolerance<Scalar>::rounding) << length;
+    }
+}
+
+TYPED_TEST(Fft, RealForwardMatchesTheDefinition) {
+    using Scalar = typename TypeParam::Scalar;
+    for (const Index length : {2, 4, 6, 16, 30, 62, 240, 1024}) {
+        const typename TypeParam::RealPlan plan(length);
+        typename TypeParam::RealBuffer buffer(plan);
+        const Sequence<Scalar> signal = white_noise<Scalar>(length, 1, 17);
+        Eigen::VectorXcd expected = Eigen::VectorXcd::Zero(length / 2 + 1);
+        for (Index k = 0; k <= length / 2; ++k)
+            for (Index l = 0; l < length; ++l)
+                expected[k] += static_cast<double>(signal(l, 0)) *
+                               std::polar(1.0, -2 * std::numbers::pi * static_cast<double>(k * l % length) /
+                                                   static_cast<double>(length));
+        for (Index l = 0; l < length; ++l) buffer.signal()[l] = signal(l, 0);
+        forward_real<TypeParam>(plan, buffer);
+        const Eigen::Map<Eigen::Matrix<std::complex<Scalar>, Dynamic, 1>> found(buffer.spectrum(), length / 2 + 1);
+        EXPECT_LE(relative_error(found, expected), 2 * Tolerance<Scalar>::rounding) << length;
+        plan.inverse(buffer);
+        const Eigen::Map<Eigen::Matrix<Scalar, Dynamic, 1>> back(buffer.signal(), length);
+        EXPECT_LE(relative_error(back, static_cast<Scalar>(length) * signal), 2 * Tolerance<Scalar>::rounding);
     }
 }
 

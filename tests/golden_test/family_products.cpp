@@ -3,9 +3,11 @@
 #include <s4/kernel/vandermonde.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <span>
 #include <tests/golden_test/families.hpp>
+#include <utility>
 
 namespace s4::golden {
 
@@ -123,6 +125,67 @@ double cancellation(const Batched& v, double gain, double largest) {
     return float_rounding * gain * worst / largest;
 }
 
+/// Values in the scalar of the library.
+template <class To>
+std::vector<To> narrowed(ComplexSpan values) {
+    std::vector<To> result;
+    for (const std::complex<double>& value : values) {
+        if constexpr (Eigen::NumTraits<To>::IsComplex) {
+            result.push_back(static_cast<To>(value));
+        } else {
+            result.push_back(static_cast<To>(value.real()));
+        }
+    }
+    return result;
+}
+
+/// What the loss gains by the three inputs: one row for each item of the batch, or their sum where they share one.
+struct CauchyGradients {
+    Values v, z, w;
+};
+
+template <RealScalar Scalar>
+CauchyGradients cauchy_gradients(const Batched& v, const Batched& z, const Batched& w, const Batched& g,
+                                 std::size_t batch) {
+    CauchyGradients gradients{Values(v.values.size()), Values(z.values.size()), Values(w.values.size())};
+    const auto item = [](Values& values, const Batched& input, std::size_t b) {
+        return std::span{values}.subspan((input.batch == 1 ? 0 : b) * input.count, input.count);
+    };
+    for (std::size_t b = 0; b < batch; ++b)
+        cauchy_vjp<Scalar>(v[b], z[b], w[b], narrowed<std::complex<Scalar>>(g[b]), item(gradients.v, v, b),
+                           item(gradients.z, z, b), item(gradients.w, w, b));
+    return gradients;
+}
+
+struct VandermondeGradients {
+    Values v, x;
+};
+
+template <RealScalar Scalar>
+VandermondeGradients vandermonde_gradients(const Batched& v, const Batched& x, const Batched& g, std::size_t batch) {
+    VandermondeGradients gradients{Values(v.values.size()), Values(x.values.size())};
+    for (std::size_t b = 0; b < batch; ++b)
+        vandermonde_vjp<Scalar>(v[b], x[b], narrowed<Scalar>(g[b]),
+                                std::span{gradients.v}.subspan(b * v.count, v.count),
+                                std::span{gradients.x}.subspan(b * x.count, x.count));
+    return gradients;
+}
+
+/// How far the gradients by the poles and the nodes may move, relative to the largest, when nodes and poles are known
+/// to a pair of floats only: one power of the distance more than the sums.
+double gradient_amplification(const Batched& v, const Batched& z, const Batched& w, const Batched& g, std::size_t batch,
+                              double power, double largest) {
+    double worst = 0;
+    for (std::size_t b = 0; b < batch; ++b)
+        for (std::size_t n = 0; n < v.count; ++n)
+            for (std::size_t l = 0; l < z.count; ++l)
+                for (const std::complex<double> pole : {w[b][n], std::conj(w[b][n])})
+                    worst = std::max(worst, std::abs(g[b][l]) * (std::abs(z[b][l]) + std::abs(pole)) /
+                                                std::pow(std::abs(z[b][l] - pole), power) *
+                                                (power > 2 ? 2 * std::abs(v[b][n]) : 1.0));
+    return pair_of_floats_rounding * worst / largest;
+}
+
 }  // namespace
 
 void check_cauchy(Case& test) {
@@ -135,7 +198,18 @@ void check_cauchy(Case& test) {
     const double largest = largest_of(test.truth("r").values);
     const Comparison comparison = near ? amplified(pole_amplification(v, z, w, batch, largest)) : Comparison{};
     test.compare("r", {cauchy_values<double>(v, z, w, batch), cauchy_values<float>(v, z, w, batch)}, comparison);
-    test.pending_gradients();
+
+    const Batched g{test.input("g")};
+    if (g.count != z.count || g.batch != batch) test.file().fail("g needs the shape of r");
+    CauchyGradients in_double = cauchy_gradients<double>(v, z, w, g, batch);
+    CauchyGradients in_float = cauchy_gradients<float>(v, z, w, g, batch);
+    const auto bounds = [&](const std::string& name, double power) {
+        return near ? amplified(gradient_amplification(v, z, w, g, batch, power, largest_of(test.truth(name).values)))
+                    : Comparison{};
+    };
+    test.compare("grad.v", {std::move(in_double.v), std::move(in_float.v)}, bounds("grad.v", 2));
+    test.compare("grad.z", {std::move(in_double.z), std::move(in_float.z)}, bounds("grad.z", 3));
+    test.compare("grad.w", {std::move(in_double.w), std::move(in_float.w)}, bounds("grad.w", 3));
 }
 
 void check_vandermonde(Case& test) {
@@ -156,7 +230,14 @@ void check_vandermonde(Case& test) {
                  bounds("y", 2));
     test.compare("transpose", {transposed_values<double>(v, x, u, batch), transposed_values<float>(v, x, u, batch)},
                  bounds("transpose", 1));
-    test.pending_gradients();
+
+    const Batched g{test.input("g")};
+    if (g.count != y.count || v.batch != batch || x.batch != batch || g.batch != batch)
+        test.file().fail("v, x and g need the batch axes and the length of y");
+    VandermondeGradients in_double = vandermonde_gradients<double>(v, x, g, batch);
+    VandermondeGradients in_float = vandermonde_gradients<float>(v, x, g, batch);
+    test.compare("grad.v", {std::move(in_double.v), std::move(in_float.v)});
+    test.compare("grad.x", {std::move(in_double.x), std::move(in_float.x)});
 }
 
 }  // namespace s4::golden

@@ -102,6 +102,41 @@ std::vector<Wide> dplr_kernel_reference(const DplrSystem& system, Index length) 
     return kernel;
 }
 
+namespace {
+
+// I − A^exponent, by repeated products.
+WideMatrix one_minus_power(const WideMatrix& A, Index exponent) {
+    WideMatrix power = WideMatrix::Identity(A.rows(), A.cols());
+    for (Index j = 0; j < exponent; ++j) power = (power * A).eval();
+    return WideMatrix::Identity(A.rows(), A.cols()) - power;
+}
+
+}  // namespace
+
+std::vector<Wide> dense_kernel_reference(const DplrSystem& system, Index length) {
+    const DenseSystem dense = dense_bilinear(system);
+    WideVector C = dense.C;
+    if (system.kernel_length > 0) {  // C (I − Ā^n) = C~
+        const WideMatrix transposed = one_minus_power(dense.A, system.kernel_length).transpose();
+        C = Eigen::PartialPivLU<WideMatrix>(transposed).solve(dense.C);
+    }
+    DplrSystem at_rate = system;  // Ā of C~ is that of rate 1
+    at_rate.dt *= system.rate;
+    const DenseSystem run = dense_bilinear(at_rate);
+    std::vector<Wide> kernel;
+    WideVector x = run.B;
+    for (Index l = 0; l < length; ++l) {
+        kernel.push_back((C.transpose() * x).value().real());
+        x = (run.A * x).eval();
+    }
+    return kernel;
+}
+
+WideVector dense_c_of_length(const DplrSystem& system, Index length) {
+    const DenseSystem dense = dense_bilinear(system);
+    return (one_minus_power(dense.A, length).transpose() * dense.C).head(system.C.size());
+}
+
 std::vector<Wide> zoh_kernel_reference(const DiagonalSystem& system, Index length) {
     std::vector<Wide> kernel(static_cast<std::size_t>(length));
     for (Index n = 0; n < system.lambda.size(); ++n) {

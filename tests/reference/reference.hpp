@@ -32,6 +32,13 @@ struct DenseSystem {
 /// The first `length` values of the kernel (without D) by the O(N) recurrence: Sherman–Morrison–Woodbury each step.
 [[nodiscard]] std::vector<Wide> dplr_kernel_reference(const DplrSystem& system, Index length);
 
+/// The same of a system that holds C~ = C (I − Ā^n), n = kernel_length (or plain C), at its rate, by dense matrices.
+/// O(N³ n).
+[[nodiscard]] std::vector<Wide> dense_kernel_reference(const DplrSystem& system, Index length);
+
+/// The C~ for length `length` of a system that holds plain C (over the stored half), by dense matrices. O(N³ length).
+[[nodiscard]] WideVector dense_c_of_length(const DplrSystem& system, Index length);
+
 /// 2 Re Σ C e^{λ dt l} (e^{λ dt} − 1)/λ B: the zero-order hold from its definition.
 [[nodiscard]] std::vector<Wide> zoh_kernel_reference(const DiagonalSystem& system, Index length);
 

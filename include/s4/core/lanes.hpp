@@ -43,6 +43,9 @@ struct Lanes {
         for (Index lane = 0; lane < active; ++lane) to[lane] = padded[lane];
     }
 
+    /// All lanes added up.
+    [[nodiscard]] Scalar sum() const noexcept { return Eigen::internal::predux(value); }
+
     friend Lanes operator+(Lanes a, Lanes b) noexcept { return {Eigen::internal::padd(a.value, b.value)}; }
     friend Lanes operator-(Lanes a, Lanes b) noexcept { return {Eigen::internal::psub(a.value, b.value)}; }
     friend Lanes operator*(Lanes a, Lanes b) noexcept { return {Eigen::internal::pmul(a.value, b.value)}; }

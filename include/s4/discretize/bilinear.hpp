@@ -15,6 +15,11 @@ struct Bilinear {
     [[nodiscard]] DiagonalStep<Real> diagonal(std::complex<Real> lambda, Real dt) const noexcept {
         return detail::weighted_step(weight(), lambda, dt);
     }
+    template <RealScalar Real>
+    [[nodiscard]] DiagonalGradient<Real> diagonal_vjp(std::complex<Real> lambda, Real dt,
+                                                      const DiagonalStep<Real>& cotangent) const noexcept {
+        return detail::weighted_step_vjp(weight(), lambda, dt, cotangent);
+    }
 };
 
 }  // namespace s4::inline S4_ABI

@@ -14,6 +14,13 @@ struct Dirac {
     [[nodiscard]] DiagonalStep<Real> diagonal(std::complex<Real> lambda, Real dt) const noexcept {
         return {detail::expm1(dt * lambda), Real{1}};
     }
+    template <RealScalar Real>
+    [[nodiscard]] DiagonalGradient<Real> diagonal_vjp(std::complex<Real> lambda, Real dt,
+                                                      const DiagonalStep<Real>& cotangent) const noexcept {
+        const std::complex<Real> power = detail::exp(dt * lambda);
+        return detail::StepDerivatives<Real>{dt * power, detail::multiply(lambda, power), Real{0}, Real{0}}.transposed(
+            cotangent);
+    }
 };
 
 }  // namespace s4::inline S4_ABI

@@ -14,6 +14,11 @@ struct Euler {
     [[nodiscard]] DiagonalStep<Real> diagonal(std::complex<Real> lambda, Real dt) const noexcept {
         return {dt * lambda, dt};
     }
+    template <RealScalar Real>
+    [[nodiscard]] DiagonalGradient<Real> diagonal_vjp(std::complex<Real> lambda, Real dt,
+                                                      const DiagonalStep<Real>& cotangent) const noexcept {
+        return detail::weighted_step_vjp(weight(), lambda, dt, cotangent);
+    }
 };
 
 /// Backward Euler: A_bar = 1/(1 − dt λ), B_bar = dt B/(1 − dt λ). Damps more than the system does.
@@ -24,6 +29,11 @@ struct BackwardEuler {
     template <RealScalar Real>
     [[nodiscard]] DiagonalStep<Real> diagonal(std::complex<Real> lambda, Real dt) const noexcept {
         return detail::weighted_step(weight(), lambda, dt);
+    }
+    template <RealScalar Real>
+    [[nodiscard]] DiagonalGradient<Real> diagonal_vjp(std::complex<Real> lambda, Real dt,
+                                                      const DiagonalStep<Real>& cotangent) const noexcept {
+        return detail::weighted_step_vjp(weight(), lambda, dt, cotangent);
     }
 };
 

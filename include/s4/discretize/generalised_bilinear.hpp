@@ -25,6 +25,11 @@ public:
     [[nodiscard]] DiagonalStep<Real> diagonal(std::complex<Real> lambda, Real dt) const noexcept {
         return detail::weighted_step(alpha_, lambda, dt);
     }
+    template <RealScalar Real>
+    [[nodiscard]] DiagonalGradient<Real> diagonal_vjp(std::complex<Real> lambda, Real dt,
+                                                      const DiagonalStep<Real>& cotangent) const noexcept {
+        return detail::weighted_step_vjp(alpha_, lambda, dt, cotangent);
+    }
 
 private:
     double alpha_ = 0.5;

@@ -10,7 +10,8 @@
 // Dirac                       –    e^(dt A)                      B: exact for inputs that are impulses
 // clang-format on
 //
-// The diagonal form, one eigenvalue at a time, stands with each rule; the dense form of all of them in dense.hpp.
+// The diagonal form, one eigenvalue at a time, stands with each rule, its reverse pass beside it; the dense form of all
+// of them in dense.hpp.
 #pragma once
 
 #include <s4/core/scalar.hpp>
@@ -32,6 +33,13 @@ struct DiagonalStep {
     [[nodiscard]] std::complex<Real> a() const noexcept { return Real{1} + a_minus_one; }
 };
 
+/// What a loss gains when λ and dt move: d/d Re λ + i d/d Im λ, and d/d dt.
+template <RealScalar Real>
+struct DiagonalGradient {
+    std::complex<Real> lambda;
+    Real dt;
+};
+
 /// A rule: `rule.diagonal(lambda, dt)` for float, double and long double, noexcept and without allocation.
 template <class Rule>
 concept DiscretizationRule = requires(const Rule& rule, std::complex<float> narrow, std::complex<double> wide) {
@@ -40,6 +48,18 @@ concept DiscretizationRule = requires(const Rule& rule, std::complex<float> narr
     { rule.diagonal(wide, 1.0) }
     noexcept->std::same_as<DiagonalStep<double>>;
     { Rule::name } -> std::convertible_to<std::string_view>;
+};
+
+/// A rule with a reverse pass: `rule.diagonal_vjp(lambda, dt, cotangent)`, where the cotangent of a step holds
+/// d/d Re + i d/d Im of its two numbers.
+template <class Rule>
+concept DifferentiableRule = DiscretizationRule<Rule> &&
+    requires(const Rule& rule, std::complex<float> narrow, std::complex<double> wide,
+             const DiagonalStep<float>& narrow_cotangent, const DiagonalStep<double>& wide_cotangent) {
+    { rule.diagonal_vjp(narrow, 1.0F, narrow_cotangent) }
+    noexcept->std::same_as<DiagonalGradient<float>>;
+    { rule.diagonal_vjp(wide, 1.0, wide_cotangent) }
+    noexcept->std::same_as<DiagonalGradient<double>>;
 };
 
 /// A rule of the generalised bilinear family: `rule.weight()` is its w.
@@ -57,7 +77,28 @@ template <DiscretizationRule Rule, RealScalar Real>
     return rule.diagonal(lambda, dt);
 }
 
+/// The reverse pass of `discretize`: gradients of λ and dt, given those of a_minus_one and b. As accurate as the step
+/// itself, through dt λ → 0.
+template <DifferentiableRule Rule, RealScalar Real>
+[[nodiscard]] DiagonalGradient<Real> discretize_vjp(const Rule& rule, std::complex<Real> lambda,
+                                                    std::type_identity_t<Real> dt,
+                                                    const DiagonalStep<Real>& cotangent) noexcept {
+    return rule.diagonal_vjp(lambda, dt, cotangent);
+}
+
 namespace detail {
+
+/// The partial derivatives of a step, complex-differentiable in λ.
+template <RealScalar Real>
+struct StepDerivatives {
+    std::complex<Real> a_by_lambda, a_by_dt, b_by_lambda, b_by_dt;
+
+    [[nodiscard]] DiagonalGradient<Real> transposed(const DiagonalStep<Real>& cotangent) const noexcept {
+        return {multiply(std::conj(a_by_lambda), cotangent.a_minus_one) + multiply(std::conj(b_by_lambda), cotangent.b),
+                multiply(std::conj(a_by_dt), cotangent.a_minus_one).real() +
+                    multiply(std::conj(b_by_dt), cotangent.b).real()};
+    }
+};
 
 /// The generalised bilinear family: 1 + z/(1 − w z) and dt/(1 − w z) with z = dt λ.
 template <RealScalar Real>
@@ -65,6 +106,17 @@ template <RealScalar Real>
     const std::complex<Real> z = dt * lambda;
     const std::complex<Real> denominator = Real{1} - static_cast<Real>(weight) * z;
     return {z / denominator, dt / denominator};
+}
+
+/// The derivatives of the two fractions: all of them over (1 − w z)².
+template <RealScalar Real>
+[[nodiscard]] DiagonalGradient<Real> weighted_step_vjp(double weight, std::complex<Real> lambda, Real dt,
+                                                       const DiagonalStep<Real>& cotangent) noexcept {
+    const std::complex<Real> reciprocal = Real{1} / (Real{1} - static_cast<Real>(weight) * (dt * lambda));
+    const std::complex<Real> square = multiply(reciprocal, reciprocal);
+    return StepDerivatives<Real>{dt * square, multiply(lambda, square), static_cast<Real>(weight) * dt * (dt * square),
+                                 square}
+        .transposed(cotangent);
 }
 
 }  // namespace detail

@@ -15,6 +15,15 @@ struct ZeroOrderHold {
         const std::complex<Real> z = dt * lambda;
         return {detail::expm1(z), dt * detail::expm1_over(z)};
     }
+    template <RealScalar Real>
+    [[nodiscard]] DiagonalGradient<Real> diagonal_vjp(std::complex<Real> lambda, Real dt,
+                                                      const DiagonalStep<Real>& cotangent) const noexcept {
+        const std::complex<Real> z = dt * lambda;
+        const std::complex<Real> power = detail::exp(z);
+        const std::complex<Real> b_by_lambda = dt * (dt * detail::expm1_over_derivative(z));
+        return detail::StepDerivatives<Real>{dt * power, detail::multiply(lambda, power), b_by_lambda, power}
+            .transposed(cotangent);
+    }
 };
 
 }  // namespace s4::inline S4_ABI

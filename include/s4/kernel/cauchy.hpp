@@ -1,5 +1,5 @@
-// Cauchy sums Σ_n v_n / (z_l − w_n) over conjugate pairs: the heart of the S4 kernel (S4 paper, section 3 and app.
-// C.3).
+// Cauchy sums Σ_n v_n / (z_l − w_n) over conjugate pairs, for any nodes, and their reverse pass (S4 paper, section 3
+// and app. C.3). Kernels use the special case of cauchy_sums.hpp.
 #pragma once
 
 #include <s4/core/lanes.hpp>
@@ -80,127 +80,132 @@ void cauchy(std::span<const std::complex<double>> v, std::span<const std::comple
     }
 }
 
-/// Nodes on the imaginary axis, i t_k with t_k = tan(πk/n) for k < n/2: the images of the n-th roots of unity
-/// e^{-2πik/n} under the bilinear map (1 − w)/(1 + w). The root −1, whose image is infinite, is left out: kernels have
-/// a closed form there. Kept as pairs of numbers, padded to whole lane blocks.
+namespace detail {
+
+/// Some lane blocks of nodes and cotangents in planes, as the reverse pass of `cauchy` reads them once a pole.
 template <RealScalar Scalar>
-class ImaginaryNodes {
+class CauchyTile {
 public:
-    /// The n/2 nodes of an even n (one node, 0, for n = 1). O(n).
-    explicit ImaginaryNodes(Index n)
-        : count_{std::max<Index>(n / 2, 1)},
-          padded_{lane_blocks<Scalar>(count_) * Lanes<Scalar>::count},
-          high_{padded_},
-          low_{padded_} {
-        for (Index k = 0; k < padded_; ++k) {
-            const detail::TwoFloat<Scalar> t{tangent(std::min(k, count_ - 1), n)};
-            high_.data()[k] = t.high;
-            low_.data()[k] = t.low;
+    using L = Lanes<Scalar>;
+    static constexpr Index capacity = 16 * L::count;
+    static constexpr auto plane = static_cast<std::size_t>(capacity);
+
+    /// Nodes and cotangents first … first + count − 1, count ≤ capacity; the rest of the last block repeats a node,
+    /// with no cotangent.
+    void load(std::span<const std::complex<double>> z, std::span<const std::complex<Scalar>> cotangent, Index first,
+              Index count) noexcept {
+        count_ = count;
+        for (Index k = 0; k < lane_blocks<Scalar>(count) * L::count; ++k) {
+            const auto from = static_cast<std::size_t>(first + std::min(k, count - 1));
+            const TwoFloat<Scalar> re{z[from].real()};
+            const TwoFloat<Scalar> im{z[from].imag()};
+            re_high_[k] = re.high;
+            re_low_[k] = re.low;
+            im_high_[k] = im.high;
+            im_low_[k] = im.low;
+            g_re_[k] = k < count ? cotangent[from].real() : Scalar{0};
+            g_im_[k] = k < count ? cotangent[from].imag() : Scalar{0};
+            z_re_[k] = z_im_[k] = 0;
         }
     }
 
-    /// tan(πk/n), near the pole of the tangent as 1/tan of the distance to it, which is exact in integers.
-    [[nodiscard]] static double tangent(Index k, Index n) noexcept {
-        const double step = std::numbers::pi / static_cast<double>(n);
-        return 4 * k <= n ? std::tan(step * static_cast<double>(k))
-                          : 1 / std::tan(0.5 * step * static_cast<double>(n - 2 * k));
-    }
-
-    [[nodiscard]] Index count() const noexcept { return count_; }
-    [[nodiscard]] Index padded() const noexcept { return padded_; }
-    [[nodiscard]] const Scalar* high() const noexcept { return high_.data(); }
-    [[nodiscard]] const Scalar* low() const noexcept { return low_.data(); }
-
-private:
-    Index count_;
-    Index padded_;
-    Storage<Scalar> high_;
-    Storage<Scalar> low_;
-};
-
-/// Poles μ_n and the numerators of several Cauchy sums over them, folded into the constants that the sums read.
-///
-/// A conjugate pair at a node it on the axis is one real-coefficient fraction:
-///   v/(it − μ) + conj(v)/(it − conj μ) = (α + iβt) / ((m − t)(m + t) − 2iρt),  α = −2 Re(v conj μ), β = 2 Re v,
-/// with m = |μ|, ρ = Re μ: one division for the pair, shared by all sums; m − t is taken in pairs of numbers.
-template <RealScalar Scalar>
-class CauchySums {
-public:
-    /// Room for `sums` sums over `pairs` poles.
-    CauchySums(Index pairs, Index sums)
-        : pairs_{pairs}, sums_{sums}, poles_{3 * pairs}, numerators_{2 * pairs * sums} {}
-
-    void set_pole(Index n, std::complex<double> mu) noexcept {
-        const detail::TwoFloat<Scalar> modulus{std::abs(mu)};
-        Scalar* pole = poles_.data() + 3 * n;
-        pole[0] = modulus.high;
-        pole[1] = modulus.low;
-        pole[2] = static_cast<Scalar>(-2 * mu.real());
-    }
-    void set_numerator(Index sum, Index n, std::complex<double> v, std::complex<double> mu) noexcept {
-        Scalar* numerator = numerators_.data() + 2 * (n * sums_ + sum);
-        numerator[0] = static_cast<Scalar>(-2 * (v.real() * mu.real() + v.imag() * mu.imag()));
-        numerator[1] = static_cast<Scalar>(2 * v.real());
-    }
-
-    /// out[(2s + part) · nodes.padded() + k] for sum s, part 0 real, 1 imaginary. 32 flops per node and pair for four
-    /// sums (rank 1), four sums at a time. O(sums · N · L); does not allocate.
-    void evaluate(const ImaginaryNodes<Scalar>& nodes, Scalar* out) const noexcept {
-        Index sum = 0;
-        for (; sum + 4 <= sums_; sum += 4) evaluate_group<4>(nodes, sum, out);
-        switch (sums_ - sum) {
-            case 1:
-                return evaluate_group<1>(nodes, sum, out);
-            case 2:
-                return evaluate_group<2>(nodes, sum, out);
-            case 3:
-                return evaluate_group<3>(nodes, sum, out);
-            default:
-                return;
-        }
-    }
-
-private:
-    template <std::size_t Group>
-    void evaluate_group(const ImaginaryNodes<Scalar>& nodes, Index first, Scalar* out) const noexcept {
-        using L = Lanes<Scalar>;
-        for (Index k = 0; k < nodes.padded(); k += L::count) {
-            const L t = L::load(nodes.high() + k);
-            const L t_low = L::load(nodes.low() + k);
-            L re[Group];
-            L im[Group];
-            for (std::size_t s = 0; s < Group; ++s) re[s] = im[s] = L::zero();
-            const Scalar* pole = poles_.data();
-            const Scalar* numerator = numerators_.data() + 2 * first;
-            for (Index n = 0; n < pairs_; ++n, pole += 3, numerator += 2 * sums_) {
-                const L modulus = L::broadcast(pole[0]);
-                const L distance = (modulus - t) + (L::broadcast(pole[1]) - t_low);
-                const L d_re = distance * (modulus + t);
-                const L d_im = L::broadcast(pole[2]) * t;  // minus the imaginary part: 1/D = (d_re − i Im D)/|D|²
-                const L reciprocal = L::broadcast(1) / fma(d_re, d_re, d_im * d_im);
-                const L p = d_re * reciprocal;
-                const L q = -(d_im * reciprocal);
-                const L tp = t * p;
-                const L tq = t * q;
-                for (std::size_t s = 0; s < Group; ++s) {
-                    const L alpha = L::broadcast(numerator[2 * s]);
-                    const L beta = L::broadcast(numerator[2 * s + 1]);
-                    re[s] = fnma(beta, tq, fma(alpha, p, re[s]));
-                    im[s] = fma(beta, tp, fma(alpha, q, im[s]));
-                }
-            }
-            for (std::size_t s = 0; s < Group; ++s) {
-                Scalar* to = out + 2 * (first + static_cast<Index>(s)) * nodes.padded() + k;
-                re[s].store(to);
-                im[s].store(to + nodes.padded());
+    /// Adds Σ_l conj(1/(z_l − w)) g_l + conj(g_l)/(z_l − conj w) to `first`, the same of the squared reciprocals to
+    /// `second`, and, if wanted, v/(z_l − w)² + conj(v)/(z_l − conj w)² to the sums of the nodes.
+    template <bool WithNodes>
+    void add_pole(std::complex<double> v, std::complex<double> w, std::complex<double>& first,
+                  std::complex<double>& second) noexcept {
+        const TwoFloat<Scalar> pole_re{w.real()};
+        const TwoFloat<Scalar> pole_im{w.imag()};
+        const L v_re = L::broadcast(static_cast<Scalar>(v.real()));
+        const L v_im = L::broadcast(static_cast<Scalar>(v.imag()));
+        L first_re = L::zero();
+        L first_im = L::zero();
+        L second_re = L::zero();
+        L second_im = L::zero();
+        for (Index k = 0; k < count_; k += L::count) {
+            const L g_re = L::load(g_re_ + k);
+            const L g_im = L::load(g_im_ + k);
+            const L d_re = (L::load(re_high_ + k) - L::broadcast(pole_re.high)) +
+                           (L::load(re_low_ + k) - L::broadcast(pole_re.low));
+            const L im_high = L::load(im_high_ + k);
+            const L im_low = L::load(im_low_ + k);
+            // Reciprocals p of both halves of the pair, and their squares.
+            const L d_im = (im_high - L::broadcast(pole_im.high)) + (im_low - L::broadcast(pole_im.low));
+            const L e_im = (im_high + L::broadcast(pole_im.high)) + (im_low + L::broadcast(pole_im.low));
+            const L d_scale = L::broadcast(1) / fma(d_re, d_re, d_im * d_im);
+            const L e_scale = L::broadcast(1) / fma(d_re, d_re, e_im * e_im);
+            const L p_re = d_re * d_scale;
+            const L p_im = -(d_im * d_scale);
+            const L q_re = d_re * e_scale;
+            const L q_im = -(e_im * e_scale);
+            const L pp_re = fnma(p_im, p_im, p_re * p_re);
+            const L pp_im = (p_re + p_re) * p_im;
+            const L qq_re = fnma(q_im, q_im, q_re * q_re);
+            const L qq_im = (q_re + q_re) * q_im;
+            // conj(p) g + conj(conj(q) g): sum and difference of the two reciprocals.
+            first_re = fma(p_re + q_re, g_re, fma(p_im + q_im, g_im, first_re));
+            first_im = fma(p_re - q_re, g_im, fnma(p_im - q_im, g_re, first_im));
+            second_re = fma(pp_re + qq_re, g_re, fma(pp_im + qq_im, g_im, second_re));
+            second_im = fma(pp_re - qq_re, g_im, fnma(pp_im - qq_im, g_re, second_im));
+            if constexpr (WithNodes) {  // v pp + conj(v) qq
+                fma(v_re, pp_re + qq_re, fnma(v_im, pp_im - qq_im, L::load(z_re_ + k))).store(z_re_ + k);
+                fma(v_re, pp_im + qq_im, fma(v_im, pp_re - qq_re, L::load(z_im_ + k))).store(z_im_ + k);
             }
         }
+        first += std::complex<double>{static_cast<double>(first_re.sum()), static_cast<double>(first_im.sum())};
+        second += std::complex<double>{static_cast<double>(second_re.sum()), static_cast<double>(second_im.sum())};
     }
 
-    Index pairs_;
-    Index sums_;
-    Storage<Scalar> poles_;
-    Storage<Scalar> numerators_;
+    /// What the loss gains by node `k` of the tile.
+    [[nodiscard]] std::complex<double> node_gradient(Index k) const noexcept {
+        return -multiply(std::complex<double>{static_cast<double>(z_re_[k]), -static_cast<double>(z_im_[k])},
+                         std::complex<double>{static_cast<double>(g_re_[k]), static_cast<double>(g_im_[k])});
+    }
+
+private:
+    Index count_ = 0;
+    alignas(storage_alignment) Scalar re_high_[plane];
+    alignas(storage_alignment) Scalar re_low_[plane];
+    alignas(storage_alignment) Scalar im_high_[plane];
+    alignas(storage_alignment) Scalar im_low_[plane];
+    alignas(storage_alignment) Scalar g_re_[plane];
+    alignas(storage_alignment) Scalar g_im_[plane];
+    alignas(storage_alignment) Scalar z_re_[plane];
+    alignas(storage_alignment) Scalar z_im_[plane];
 };
+
+}  // namespace detail
+
+/// The reverse pass of `cauchy`: adds to v_gradient, w_gradient [N] and z_gradient [L] (or nothing there, when that
+/// span is empty) what a loss with the cotangent [L] of the result gains, all as d/d Re + i d/d Im. The reciprocals are
+/// made again, not stored; sums over 16 lane blocks of nodes are taken in Scalar, the rest in double. O(N L); does not
+/// allocate.
+template <RealScalar Scalar>
+void cauchy_vjp(std::span<const std::complex<double>> v, std::span<const std::complex<double>> z,
+                std::span<const std::complex<double>> w, std::span<const std::complex<Scalar>> cotangent,
+                std::span<std::complex<double>> v_gradient, std::span<std::complex<double>> z_gradient,
+                std::span<std::complex<double>> w_gradient) noexcept {
+    S4_ASSERT(v.size() == w.size() && v_gradient.size() == v.size() && w_gradient.size() == v.size() &&
+                  z.size() == cotangent.size() && (z_gradient.empty() || z_gradient.size() == z.size()),
+              "cauchy_vjp: sizes must agree");
+    using Tile = detail::CauchyTile<Scalar>;
+    Tile tile;
+    const Index length = std::ssize(z);
+    for (Index first = 0; first < length; first += Tile::capacity) {
+        const Index count = std::min(Tile::capacity, length - first);
+        tile.load(z, cotangent, first, count);
+        for (std::size_t n = 0; n < v.size(); ++n) {
+            std::complex<double> by_pole = 0;
+            if (z_gradient.empty()) {
+                tile.template add_pole<false>(v[n], w[n], v_gradient[n], by_pole);
+            } else {
+                tile.template add_pole<true>(v[n], w[n], v_gradient[n], by_pole);
+            }
+            w_gradient[n] += detail::multiply(std::conj(v[n]), by_pole);
+        }
+        if (z_gradient.empty()) continue;
+        for (Index k = 0; k < count; ++k) z_gradient[static_cast<std::size_t>(first + k)] += tile.node_gradient(k);
+    }
+}
 
 }  // namespace s4::inline S4_ABI

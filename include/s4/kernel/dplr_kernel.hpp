@@ -1,17 +1,16 @@
 // The S4 convolution kernel: Cauchy sums at the roots of unity, Woodbury's identity, an inverse FFT (S4 paper, alg. 1).
 #pragma once
 
-#include <s4/discretize/dplr.hpp>
+#include <s4/discretize/dplr_vjp.hpp>
 #include <s4/fft/backend.hpp>
+#include <s4/fft/forward_real.hpp>
 #include <s4/fft/good_size.hpp>
-#include <s4/kernel/cauchy.hpp>
+#include <s4/kernel/dplr_spectrum.hpp>
 #include <s4/kernel/kernel.hpp>
 #include <s4/parameters/dplr.hpp>
 
 #include <algorithm>
-#include <array>
 #include <complex>
-#include <limits>
 #include <span>
 
 namespace s4::inline S4_ABI {
@@ -19,106 +18,6 @@ namespace s4::inline S4_ABI {
 /// `standard`: Cauchy sums in the scalar's own precision (float: about 5e-7 of the largest value). `accurate`: in
 /// double (float: 1–2e-7), about twice as slow.
 enum class KernelPrecision { standard, accurate };
-
-namespace detail {
-
-/// The generating function of a DPLR kernel of length n at e^{-2πik/n}, k = 0 … n/2, with the sums in `Compute`.
-template <RealScalar Compute>
-class DplrSpectrum {
-public:
-    explicit DplrSpectrum(Index n) : n_{n}, nodes_{n} {}
-
-    /// spectrum[k] = Σ_l K[l] e^{-2πikl/n} for a system that holds C~ for length n. O(rank² N n); allocates.
-    template <class Complex>
-    void evaluate(const DplrSystem& system, Complex* spectrum) const {
-        const Index pairs = system.lambda.size();
-        const Index rank = system.P.rows();
-        const Index side = rank + 1;  // the sums form a matrix: rows C and P_r*, columns B − P κ and P_s
-        const std::array<double, max_rank> kappa = project_on_low_rank(system);
-        CauchySums<Compute> sums{pairs, side * side};
-        std::complex<double> nyquist = 0;
-        for (Index n = 0; n < pairs; ++n) {
-            const std::complex<double> mu = 0.5 * system.dt[n] * system.lambda[n];
-            sums.set_pole(n, mu);
-            std::complex<double> rest = system.B[n];
-            for (Index r = 0; r < rank; ++r) rest -= kappa[static_cast<std::size_t>(r)] * system.P(r, n);
-            for (Index row = 0; row < side; ++row) {
-                const std::complex<double> left = row == 0 ? system.C[n] : std::conj(system.P(row - 1, n));
-                for (Index column = 0; column < side; ++column) {
-                    const std::complex<double> right = column == 0 ? rest : system.P(column - 1, n);
-                    sums.set_numerator(row * side + column, n, 0.5 * system.dt[n] * (left * right), mu);
-                }
-            }
-            nyquist += system.dt[n] * system.C[n] * system.B[n];
-        }
-        const Index padded = nodes_.padded();
-        Storage<Compute> values{2 * side * side * padded};
-        sums.evaluate(nodes_, values.data());
-
-        for (Index k = 0; k < nodes_.count(); ++k) {
-            std::array<std::complex<double>, (max_rank + 1) * (max_rank + 1)> entries;
-            for (Index s = 0; s < side * side; ++s) {
-                const Compute* value = values.data() + 2 * s * padded + k;
-                entries[static_cast<std::size_t>(s)] = {static_cast<double>(value[0]),
-                                                        static_cast<double>(value[padded])};
-            }
-            for (Index r = 0; r < rank; ++r)
-                entries[static_cast<std::size_t>((r + 1) * side)] -= kappa[static_cast<std::size_t>(r)];
-            const double t = static_cast<double>(nodes_.high()[k]) + static_cast<double>(nodes_.low()[k]);
-            spectrum[k] = static_cast<Complex>(multiply({1.0, t}, woodbury(entries, side)));
-        }
-        spectrum[n_ / 2] = static_cast<Complex>(std::complex<double>{nyquist.real(), 0.0});
-    }
-
-private:
-    // κ with B ≈ Σ κ_r P_r, by least squares over both halves of the pairs. HiPPO's B lies in the span of P, and then
-    // k_CB and k_CP (I + k_QP)⁻¹ k_QB cancel by a factor 1 + k_QP. With B = B' + P κ the difference is
-    // k_CB' − k_CP (I + k_QP)⁻¹ (k_QB' − κ), where nothing cancels: exact for every κ, so this costs no accuracy where
-    // B has moved away. Dependent or zero rows of P do no harm: any κ will do.
-    static std::array<double, max_rank> project_on_low_rank(const DplrSystem& system) noexcept {
-        const Index rank = system.P.rows();
-        double gram[max_rank][max_rank] = {};
-        double products[max_rank] = {};
-        double largest = 0;
-        for (Index r = 0; r < rank; ++r) {
-            for (Index n = 0; n < system.B.size(); ++n) {
-                const std::complex<double> p = std::conj(system.P(r, n));
-                products[r] += multiply(p, system.B[n]).real();
-                for (Index s = 0; s < rank; ++s) gram[r][s] += multiply(p, system.P(s, n)).real();
-            }
-            largest = std::max(largest, gram[r][r]);
-        }
-        std::array<double, max_rank> kappa = {};
-        if (largest < 1e-200) return kappa;  // no low rank: nothing to project on, and no digits to invert
-        for (Index r = 0; r < rank; ++r) gram[r][r] += 1e-12 * largest;
-        invert(gram, rank);
-        for (Index r = 0; r < rank; ++r)
-            for (Index s = 0; s < rank; ++s) kappa[static_cast<std::size_t>(r)] += gram[r][s] * products[s];
-        return kappa;
-    }
-
-    // k_CB − k_CP (I + k_QP)⁻¹ k_QB, by eliminating the rows of I + k_QP from the last to the first; in double, where
-    // the cancellation of rank 2 costs nothing. I + k_QP has a positive definite Hermitian part: no pivoting needed.
-    static std::complex<double> woodbury(std::span<std::complex<double>> m, Index side) noexcept {
-        const auto at = [&](Index row, Index column) -> std::complex<double>& {
-            return m[static_cast<std::size_t>(row * side + column)];
-        };
-        for (Index pivot = side - 1; pivot > 0; --pivot) {
-            const std::complex<double> divisor = 1.0 + at(pivot, pivot);
-            const std::complex<double> reciprocal = std::conj(divisor) / std::norm(divisor);
-            for (Index row = 0; row < pivot; ++row) {
-                const std::complex<double> factor = multiply(at(row, pivot), reciprocal);
-                for (Index column = 0; column < pivot; ++column) at(row, column) -= multiply(factor, at(pivot, column));
-            }
-        }
-        return at(0, 0);
-    }
-
-    Index n_;
-    ImaginaryNodes<Compute> nodes_;
-};
-
-}  // namespace detail
 
 /// Makes kernels K[l] = 2 Re(C Ā^l B̄) of DPLR systems, all of the same length. Const when it runs, shared by threads.
 template <FftBackend Fft>
@@ -150,23 +49,92 @@ public:
         typename Fft::RealBuffer buffer_;
     };
 
+    /// What the forward pass of one system leaves for its reverse pass: 4·rank·(n/2) numbers. Belongs to the caller,
+    /// who may keep one for each channel, or none.
+    class Tape {
+    public:
+        Tape(const DplrKernel& kernel, Index rank) : values_{kernel.spectrum_.nodes(), rank} {}
+
+    private:
+        friend class DplrKernel;
+        detail::DplrTape<Scalar> values_;
+    };
+
     /// kernel[l] for l < min(length, kernel.size()). O(rank² N n + n log n), and O(N³ log n) once if the system's C is
     /// not C~ for this length. Allocates.
     void operator()(Workspace& workspace, const DplrSystem& system, std::span<Scalar> kernel) const {
+        run(workspace, system, kernel, nullptr);
+    }
+    /// The same, of a system that will be differentiated: also writes `tape`, made for its rank.
+    void operator()(Workspace& workspace, const DplrSystem& system, std::span<Scalar> kernel, Tape& tape) const {
+        S4_ASSERT(tape.values_.rank() == system.P.rows(), "DplrKernel: the tape was made for another rank");
+        run(workspace, system, kernel, &tape.values_);
+    }
+
+    /// The reverse pass: adds to `gradient` (the sizes of `system`) what a loss with the cotangent dK of the kernel (as
+    /// long as that was) gains by λ, P, B, C (d/d Re + i d/d Im) and dt; D is no part of a kernel. C is the one that
+    /// the system holds, plain or C~; where it is not C~ for this length at rate 1, its conversion is differentiated
+    /// too. `tape` is from the forward pass of the same system. About twice the time of the forward sums, and O(N³ log
+    /// n) once if C had to be converted. Allocates; error as the forward pass.
+    void vjp(Workspace& workspace, const DplrSystem& system, std::span<const Scalar> cotangent, const Tape& tape,
+             DplrSystem& gradient) const {
+        S4_ASSERT(tape.values_.rank() == system.P.rows(), "DplrKernel: the tape was made for another rank");
+        if (system.kernel_length == n_ && system.rate == 1)
+            return run_vjp(workspace, system, cotangent, tape.values_, gradient);
+        const DplrSystem ready = to_length(system, n_);
+        DplrSystem by_ready = zero_gradient(ready);
+        run_vjp(workspace, ready, cotangent, tape.values_, by_ready);
+        to_length_vjp(system, n_, by_ready.C, gradient);
+        for (Index n = 0; n < system.lambda.size(); ++n) {
+            gradient.lambda[n] += by_ready.lambda[n];
+            gradient.B[n] += by_ready.B[n];
+            gradient.dt[n] += system.rate * by_ready.dt[n];
+            for (Index r = 0; r < system.P.rows(); ++r) gradient.P(r, n) += by_ready.P(r, n);
+        }
+    }
+    /// The same without a tape: the forward sums are made again first, half as much time on top.
+    void vjp(Workspace& workspace, const DplrSystem& system, std::span<const Scalar> cotangent,
+             DplrSystem& gradient) const {
+        Tape tape{*this, system.P.rows()};
+        run(workspace, system, std::span<Scalar>{}, &tape.values_);
+        vjp(workspace, system, cotangent, tape, gradient);
+    }
+
+private:
+    void run(Workspace& workspace, const DplrSystem& system, std::span<Scalar> kernel,
+             detail::DplrTape<Scalar>* tape) const {
         S4_ASSERT(std::ssize(kernel) <= length_, "DplrKernel: longer than it was made for");
         typename Fft::RealBuffer& buffer = workspace.buffer_;
         const DplrSystem ready = to_length(system, n_);
         if (accurate_ || !fits_scalar(ready)) {
-            detail::DplrSpectrum<double>{n_}.evaluate(ready, buffer.spectrum());
+            detail::DplrSpectrum<double>{n_}.evaluate(ready, buffer.spectrum(), tape);
         } else {
-            spectrum_.evaluate(ready, buffer.spectrum());
+            spectrum_.evaluate(ready, buffer.spectrum(), tape);
         }
+        if (kernel.empty()) return;
         plan_.inverse(buffer);
         const Scalar scale = Scalar{1} / static_cast<Scalar>(n_);
         for (std::size_t l = 0; l < kernel.size(); ++l) kernel[l] = scale * buffer.signal()[l];
     }
 
-private:
+    // K[l] is a mean of Re(X_k e^{2πikl/n}), in which all bins but the first and the last count twice.
+    void run_vjp(Workspace& workspace, const DplrSystem& ready, std::span<const Scalar> cotangent,
+                 const detail::DplrTape<Scalar>& tape, DplrSystem& gradient) const {
+        S4_ASSERT(std::ssize(cotangent) <= length_, "DplrKernel: longer than it was made for");
+        typename Fft::RealBuffer& buffer = workspace.buffer_;
+        const Scalar scale = Scalar{1} / static_cast<Scalar>(n_);
+        for (Index l = 0; l < n_; ++l)
+            buffer.signal()[l] = l < std::ssize(cotangent) ? scale * cotangent[static_cast<std::size_t>(l)] : Scalar{0};
+        forward_real<Fft>(plan_, buffer);
+        for (Index k = 1; k < n_ / 2; ++k) buffer.spectrum()[k] *= Scalar{2};
+        // What a pole gains is a difference of all sums, which loses two digits for rank 2 (LegT) in float.
+        if (accurate_ || ready.P.rows() > 1 || !fits_scalar(ready)) {
+            detail::DplrSpectrum<double>{n_}.evaluate_vjp(ready, buffer.spectrum(), tape, gradient);
+        } else {
+            spectrum_.evaluate_vjp(ready, buffer.spectrum(), tape, gradient);
+        }
+    }
+
     static Index grid(Index length, Index kernel_length) {
         detail::require(length >= 1, "kernel length: at least 1 is needed, found ", length);
         const Index good = std::max<Index>(good_fft_size(length), 2);

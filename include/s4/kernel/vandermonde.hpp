@@ -130,4 +130,107 @@ void vandermonde_transpose(std::span<const std::complex<double>> v, std::span<co
     }
 }
 
+namespace detail {
+
+/// visit(n, Σ_l p[l] e^{x_n l}, Σ_l q[l] e^{x_n l}) for every n, with p, q real and of equal length: the tables of
+/// `vandermonde` read the other way, 64 · 64 samples at a time. Sums of 64 terms are taken in Scalar, the rest in
+/// double. `weighted(l)` gives q[l]. O(N L) time, O(N (T + L/T²)) memory; allocates.
+template <RealScalar Scalar, class Weighted, class Visitor>
+void power_sums(std::span<const std::complex<double>> x, std::span<const Scalar> p, const Weighted& weighted,
+                const Visitor& visit) {
+    using Table = RowMajorMatrix<Scalar, Dynamic, Dynamic>;
+    const Index length = std::ssize(p);
+    const Index pairs = std::ssize(x);
+    if (length == 0) {
+        for (Index n = 0; n < pairs; ++n) visit(n, std::complex<double>{}, std::complex<double>{});
+        return;
+    }
+    const Table within = power_table<Scalar>(x, length);
+    const Index block = within.cols();
+    const Index blocks = (length + block - 1) / block;
+    const Index chunk = std::min(vandermonde_block, blocks);
+    const Index chunks = (blocks + chunk - 1) / chunk;
+
+    // e^{x l} at the first sample of every block of a chunk, and of every chunk: one row a mode.
+    RowMajorMatrix<std::complex<double>, Dynamic, Dynamic> block_starts(pairs, chunk);
+    RowMajorMatrix<std::complex<double>, Dynamic, Dynamic> chunk_starts(pairs, chunks);
+    for (Index n = 0; n < pairs; ++n) {
+        const std::complex<double> step = static_cast<double>(block) * x[static_cast<std::size_t>(n)];
+        exponential_powers(step, {block_starts.row(n).data(), static_cast<std::size_t>(chunk)});
+        exponential_powers(static_cast<double>(chunk) * step,
+                           {chunk_starts.row(n).data(), static_cast<std::size_t>(chunks)});
+    }
+    Storage<std::complex<double>> totals(2 * pairs);
+    Table samples(2 * chunk, block);   // p of every block, then q
+    Table sums(2 * chunk, 2 * pairs);  // of each block, as if it began at l = 0: real part, −imaginary part
+    for (Index c = 0; c < chunks; ++c) {
+        for (Index i = 0; i < chunk; ++i)
+            for (Index j = 0; j < block; ++j) {
+                const Index l = (c * chunk + i) * block + j;
+                samples(i, j) = l < length ? p[static_cast<std::size_t>(l)] : Scalar{0};
+                samples(chunk + i, j) = l < length ? weighted(l) : Scalar{0};
+            }
+        sums.noalias() = samples * within.transpose();
+        for (Index n = 0; n < pairs; ++n)
+            for (Index part = 0; part < 2; ++part) {
+                std::complex<double> sum = 0;
+                for (Index i = 0; i < std::min(chunk, blocks - c * chunk); ++i) {
+                    const Index row = part * chunk + i;
+                    sum += multiply(block_starts(n, i),
+                                    {static_cast<double>(sums(row, n)), -static_cast<double>(sums(row, pairs + n))});
+                }
+                totals.data()[2 * n + part] += multiply(chunk_starts(n, c), sum);
+            }
+    }
+    for (Index n = 0; n < pairs; ++n) visit(n, totals.data()[2 * n], totals.data()[2 * n + 1]);
+}
+
+/// The weight l of a derivative by an exponent.
+template <RealScalar Scalar>
+[[nodiscard]] auto times_index(std::span<const Scalar> p) noexcept {
+    return [p](Index l) noexcept { return static_cast<Scalar>(l) * p[static_cast<std::size_t>(l)]; };
+}
+
+}  // namespace detail
+
+/// The reverse pass of `vandermonde`: adds to v_gradient, x_gradient [N] what a loss with the cotangent dK [L] of the
+/// kernel gains: 2 conj(Σ_l dK[l] e^{x_n l}) and 2 conj(v_n Σ_l l dK[l] e^{x_n l}) (d/d Re + i d/d Im). Up to twice
+/// the time of the forward pass, O(N (T + L/T²)) memory; allocates.
+template <RealScalar Scalar>
+void vandermonde_vjp(std::span<const std::complex<double>> v, std::span<const std::complex<double>> x,
+                     std::span<const Scalar> cotangent, std::span<std::complex<double>> v_gradient,
+                     std::span<std::complex<double>> x_gradient) {
+    S4_ASSERT(v.size() == x.size() && v_gradient.size() == x.size() && x_gradient.size() == x.size(),
+              "vandermonde_vjp: sizes must agree");
+    detail::power_sums(x, cotangent, detail::times_index(cotangent),
+                       [&](Index n, std::complex<double> sum, std::complex<double> by_exponent) {
+                           const auto at = static_cast<std::size_t>(n);
+                           v_gradient[at] += 2.0 * std::conj(sum);
+                           x_gradient[at] += 2.0 * std::conj(detail::multiply(v[at], by_exponent));
+                       });
+}
+
+/// The reverse pass of `vandermonde_transpose`, given the cotangent [N] of its result (d/d Re + i d/d Im): adds to
+/// v_gradient, x_gradient [N] and u_gradient [L]. Three times the time of the forward pass; allocates.
+template <RealScalar Scalar>
+void vandermonde_transpose_vjp(std::span<const std::complex<double>> v, std::span<const std::complex<double>> x,
+                               std::span<const Scalar> u, std::span<const std::complex<double>> cotangent,
+                               std::span<std::complex<double>> v_gradient, std::span<std::complex<double>> x_gradient,
+                               std::span<Scalar> u_gradient) {
+    S4_ASSERT(v.size() == x.size() && cotangent.size() == x.size() && v_gradient.size() == x.size() &&
+                  x_gradient.size() == x.size() && u_gradient.size() == u.size(),
+              "vandermonde_transpose_vjp: sizes must agree");
+    Storage<std::complex<double>> weights(std::ssize(x));  // u_gradient[l] = Re Σ conj(g_n) v_n e^{x_n l}
+    detail::power_sums(
+        x, u, detail::times_index(u), [&](Index n, std::complex<double> sum, std::complex<double> by_exponent) {
+            const auto at = static_cast<std::size_t>(n);
+            v_gradient[at] += detail::multiply(std::conj(sum), cotangent[at]);
+            x_gradient[at] += detail::multiply(std::conj(detail::multiply(v[at], by_exponent)), cotangent[at]);
+            weights.data()[n] = 0.5 * detail::multiply(std::conj(cotangent[at]), v[at]);
+        });
+    Storage<Scalar> sums(std::ssize(u));
+    vandermonde<Scalar>({weights.data(), x.size()}, x, {sums.data(), u.size()});
+    for (std::size_t l = 0; l < u.size(); ++l) u_gradient[l] += sums.data()[l];
+}
+
 }  // namespace s4::inline S4_ABI
