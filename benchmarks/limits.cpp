@@ -26,9 +26,22 @@ double best_seconds(const Work& work, double budget) {
     return laps.best();
 }
 
-/// flop/s of as many independent chains x ← a x + b as there are numbers `Chain`. They start at different values, or
-/// the compiler would keep one of them; a and b are not known to it, and b/(1 − a) is where all of them go: no
-/// overflow, no denormals.
+// With FMA instructions a chain adds a product, the form that Eigen prescribes to clang (any other costs it moves);
+// without, that product would be computed once, so the chain multiplies itself, towards b/(1 − a).
+#if defined(EIGEN_VECTORIZE_FMA)
+template <RealScalar Scalar>
+void advance_chain(Lanes<Scalar>& x, Lanes<Scalar> a, Lanes<Scalar> b) noexcept {
+    x = fma(a, b, x);
+}
+#else
+template <RealScalar Scalar>
+void advance_chain(Lanes<Scalar>& x, Lanes<Scalar> a, Lanes<Scalar> b) noexcept {
+    x = fma(x, a, b);
+}
+#endif
+
+/// flop/s of as many independent chains of multiply-adds as there are numbers `Chain`. They start at different values,
+/// or the compiler would keep one of them, and a and b are not known to it.
 template <RealScalar Scalar, std::size_t... Chain>
 double fma_rate(std::index_sequence<Chain...>) {
     using L = Lanes<Scalar>;
@@ -40,7 +53,7 @@ double fma_rate(std::index_sequence<Chain...>) {
     const double seconds = best_seconds(
         [&] {
             L x[] = {(a + L::broadcast(static_cast<Scalar>(Chain)))...};
-            for (int round = 0; round < rounds; ++round) ((x[Chain] = fma(x[Chain], a, b)), ...);
+            for (int round = 0; round < rounds; ++round) (advance_chain(x[Chain], a, b), ...);
             L sum = L::zero();
             ((sum += x[Chain]), ...);
             benchmark::DoNotOptimize(sum.value);
@@ -155,6 +168,10 @@ double thread_seconds() noexcept {
     if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0)
         return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 #endif
+    return wall_seconds();
+}
+
+double wall_seconds() noexcept {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
