@@ -38,6 +38,7 @@ foreach(scalar IN ITEMS float double)
     expect(bench_kernel COUNTERS fma_peak_fraction max_rel_error
            ROWS "BM_DiagonalKernel<${scalar}>/${size}" "BM_DplrKernel<${scalar}, Fftw>/${size}"
                 "BM_DplrKernel<${scalar}, KissFft>/${size}")
+    expect(bench_kernel COUNTERS over_cauchy_sums ROWS "BM_DplrKernel<${scalar}, Fftw>/${size}")
     expect(bench_kernel COUNTERS fma_peak_fraction ROWS "BM_CauchySums<${scalar}>/${size}")
     expect(bench_recurrence COUNTERS fma_peak_fraction ns_per_step x_realtime_48k
            ROWS "BM_DiagonalScan<${scalar}>/${size}" "BM_DplrScan<${scalar}>/${size}")
@@ -45,6 +46,11 @@ foreach(scalar IN ITEMS float double)
   expect(bench_recurrence COUNTERS l2_bandwidth_fraction ns_per_step x_realtime_48k
          ROWS "BM_DiagonalStep<${scalar}>/H:256/N:32" "BM_DplrStep<${scalar}>/H:256/N:32")
 endforeach()
+
+# The online memories, where their program was built.
+if(RESULTS MATCHES "bench_hippo")
+  expect(bench_hippo COUNTERS samples_per_second ROWS "BM_LegsMemoryScan<float, s4::Bilinear>/H:16/N:256/seen:1000000")
+endif()
 
 # What every file says about the machine.
 set(limits fma_peak_float_gflops fma_peak_double_gflops l1_read_gbytes_per_second l2_read_gbytes_per_second
