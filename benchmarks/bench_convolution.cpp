@@ -60,5 +60,42 @@ BENCHMARK_TEMPLATE(BM_CausalConvolution, float, KissFft)->Apply(other_rows);
 BENCHMARK_TEMPLATE(BM_CausalConvolution, double, Fftw)->Apply(other_rows);
 BENCHMARK_TEMPLATE(BM_CausalConvolution, double, KissFft)->Apply(other_rows);
 
+/// What the targets speak of for the reverse pass.
+void backward_rows(benchmark::internal::Benchmark* rows) {
+    names(rows);
+    for (const Index batch : {1, 8})
+        for (const Index length : {1024, 16'384}) rows->Args({batch, 256, length});
+}
+
+/// Gradients of u and of the kernels from that of y, the spectrum of u made again.
+///   backward_over_forward  time over that of the forward pass, which runs before and after
+template <RealScalar Scalar, template <RealScalar> class Backend>
+void BM_CausalConvolutionBackward(benchmark::State& state) {
+    using Convolution = CausalConvolution<Backend<Scalar>>;
+    const Index batch = state.range(0);
+    const Index channels = state.range(1);
+    const Index length = state.range(2);
+    const Sequence<Scalar> kernels = noise<Scalar>(channels, length);
+    const Convolution convolution{kernels, Planning::measure};
+    typename Convolution::Workspace workspace{convolution};
+    typename Convolution::VjpWorkspace vjp_workspace{convolution};
+    const Sequence<Scalar> u = noise<Scalar>(batch * length, channels);
+    Sequence<Scalar> y = Sequence<Scalar>::Zero(u.rows(), u.cols());
+    Sequence<Scalar> du = y;
+    Sequence<Scalar> dkernels = Sequence<Scalar>::Zero(channels, length);
+
+    constexpr double budget = 0.05;
+    const auto forward = [&] { convolution(workspace, u, y, batch); };
+    Laps laps;
+    Laps forward_laps;
+    forward_laps.run(budget, forward);
+    laps.run(state, [&] { convolution.vjp(vjp_workspace, u, y, du, dkernels, batch); });  // y as its own gradient
+    forward_laps.run(budget, forward);
+    state.counters["backward_over_forward"] = laps.median() / forward_laps.median();
+    state.counters["ns_per_sample"] = 1e9 * laps.median() / static_cast<double>(batch * channels * length);
+}
+BENCHMARK_TEMPLATE(BM_CausalConvolutionBackward, float, Fftw)->Apply(backward_rows);
+BENCHMARK_TEMPLATE(BM_CausalConvolutionBackward, double, Fftw)->Apply(backward_rows);
+
 }  // namespace
 }  // namespace s4::bench

@@ -34,6 +34,10 @@ foreach(scalar IN ITEMS float double)
   endforeach()
 
   foreach(length IN ITEMS 1024 16384)
+    foreach(batch IN ITEMS 1 8)
+      expect(bench_convolution COUNTERS backward_over_forward ns_per_sample
+             ROWS "BM_CausalConvolutionBackward<${scalar}, Fftw>/B:${batch}/H:256/L:${length}")
+    endforeach()
     set(size "H:256/N:32/L:${length}")
     expect(bench_kernel COUNTERS fma_peak_fraction max_rel_error
            ROWS "BM_DiagonalKernel<${scalar}>/${size}" "BM_DplrKernel<${scalar}, Fftw>/${size}"
