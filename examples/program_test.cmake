@@ -1,4 +1,5 @@
 # What the tests of the examples share. PROGRAM is the binary, FOLDER is ours: emptied here.
+cmake_minimum_required(VERSION 3.23)
 file(REMOVE_RECURSE "${FOLDER}")
 file(MAKE_DIRECTORY "${FOLDER}")
 
