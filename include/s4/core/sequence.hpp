@@ -27,11 +27,14 @@ using Frame = Eigen::Matrix<Scalar, 1, Dynamic, Eigen::RowMajor>;
 /// How functions take and give sequences: any outer stride, so a block of a wider buffer passes without a copy.
 template <RealScalar Scalar>
 using SequenceView = Eigen::Ref<const Sequence<Scalar>, 0, Eigen::OuterStride<>>;
+/// The same, to be written.
 template <RealScalar Scalar>
 using SequenceOut = Eigen::Ref<Sequence<Scalar>, 0, Eigen::OuterStride<>>;
 
+/// How functions take a frame: contiguous, so a row of a sequence passes without a copy, a column does not.
 template <RealScalar Scalar>
 using FrameView = Eigen::Ref<const Frame<Scalar>>;
+/// The same, to be written.
 template <RealScalar Scalar>
 using FrameOut = Eigen::Ref<Frame<Scalar>>;
 

@@ -61,6 +61,7 @@ void dss_kernel(const DiagonalSystem& system, std::span<Scalar> kernel) {
     vandermonde<Scalar>(v, x, kernel);
 }
 
+/// Kernels of diagonal systems, by Vandermonde products; no FFT.
 template <RealScalar S, class Rule, class Shape, class Fft>
 class KernelGenerator<Diagonal<S, Rule, Shape>, Fft> {
 public:
