@@ -1,91 +1,34 @@
 // Runs one S4 layer over a sound twice – whole by FFT convolution, then sample by sample by the recurrent step – and
 // compares the results and the speed. Writes what the layer makes of the sound, and pictures of kernels and signals.
+#include "sound.hpp"
 #include <s4/fft/fftw.hpp>
 #include <s4/s4.hpp>
 
 #include <CLI/CLI.hpp>
-#include <sndfile.hh>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
-#include <exception>
 #include <filesystem>
-#include <fstream>
 #include <iomanip>
 #include <iostream>
-#include <new>
-#include <stdexcept>
 #include <string>
-#include <vector>
 
 namespace {
 
 namespace fs = std::filesystem;
+using example::Error, example::Sound;
 using Signal = Eigen::VectorXf;
-using Error = std::runtime_error;
 
 struct Options {
-    std::string input = "/usr/share/sounds/alsa/Front_Center.wav";
+    std::string input = example::default_sound;
     std::string output_dir = "stream_audio_output";
     s4::Index channels = 16;
     s4::Index state_size = 64;
     std::uint64_t seed = 1;
     bool no_plot = false;
 };
-
-struct Sound {
-    Signal samples;  // the mean of the file's channels
-    int rate = 0;    // Hz
-};
-
-Sound read_sound(const std::string& path) {
-    if (!fs::exists(path))
-        throw Error("no such file: " + path + " (the default sound comes with Debian's package alsa-utils)");
-    if (fs::is_directory(path)) throw Error("expected a sound file, found a folder: " + path);
-    SndfileHandle file{path};
-    if (file.error() != SF_ERR_NO_ERROR) throw Error("cannot read " + path + ": " + file.strError());
-
-    constexpr sf_count_t block = 4096, longest = sf_count_t{1} << 30;  // the result has to fit into a WAV file
-    const auto width = static_cast<std::size_t>(file.channels());
-    std::vector<float> frames(block * width), mono;
-    for (sf_count_t count = 0; (count = file.readf(frames.data(), block)) > 0;) {
-        for (std::size_t t = 0; t < static_cast<std::size_t>(count); ++t) {
-            float sum = 0;
-            for (std::size_t c = 0; c < width; ++c) {
-                const float value = frames[t * width + c];
-                if (!std::isfinite(value))
-                    throw Error(path + ": sample " + std::to_string(mono.size()) + " of channel " + std::to_string(c) +
-                                " is not a finite number");
-                sum += value / static_cast<float>(width);
-            }
-            mono.push_back(sum);
-        }
-        if (std::ssize(mono) > longest) throw Error(path + ": more than " + std::to_string(longest) + " samples");
-    }
-    if (file.error() != SF_ERR_NO_ERROR) throw Error("cannot read " + path + ": " + file.strError());
-    if (mono.empty()) throw Error(path + ": the file holds no samples");
-    return {Eigen::Map<const Signal>(mono.data(), std::ssize(mono)), file.samplerate()};
-}
-
-/// 16-bit WAV, complete or not there at all.
-void write_sound(const Sound& sound, const fs::path& path) {
-    const fs::path part = path.string() + ".part";
-    SndfileHandle file{part.string(), SFM_WRITE, SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1, sound.rate};
-    bool written = file.error() == SF_ERR_NO_ERROR &&
-                   file.write(sound.samples.data(), sound.samples.size()) == sound.samples.size();
-    const std::string problem = file.strError();
-    file = {};  // closes
-    std::error_code failure;
-    if (written) fs::rename(part, path, failure);
-    if (!written || failure) {
-        std::error_code ignored;
-        fs::remove(part, ignored);
-        throw Error("cannot write " + path.string() + ": " + (written ? failure.message() : problem));
-    }
-}
 
 template <class Work>
 double seconds(const Work& work) {
@@ -147,46 +90,37 @@ Comparison compare(const s4::Dplr<float>::Parameters& parameters, const Signal& 
     return result;
 }
 
-/// Draws kernels.png and signal.png in the folder. The command holds no name that a user chose, so nothing in a file
-/// name can reach the shell.
-bool plot(const fs::path& folder, const s4::Dplr<float>::Parameters& parameters, const Sound& in, const Sound& out) {
-    if (std::system("gnuplot --version > /dev/null 2>&1") != 0) return false;
+/// Draws kernels.png and signal.png in the folder.
+void plot(const fs::path& folder, const s4::Dplr<float>::Parameters& parameters, const Sound& in, const Sound& out) {
     const s4::Sequence<float> kernels = s4::convolution_kernels<s4::Dplr<float>>(parameters, 4000);
     const s4::Index shown = std::min<s4::Index>(kernels.rows(), 4);
     const s4::Index excerpt = std::min<s4::Index>(in.samples.size(), in.rate / 20);
     s4::Index loudest = 0;
     in.samples.cwiseAbs().maxCoeff(&loudest);
     const s4::Index first = std::clamp<s4::Index>(loudest - excerpt / 2, 0, in.samples.size() - excerpt);
+    Eigen::MatrixX3d signal(excerpt, 3);  // time in seconds, input, output
+    for (s4::Index t = 0; t < excerpt; ++t)
+        signal.row(t) << static_cast<double>(first + t) / in.rate, in.samples[first + t], out.samples[first + t];
 
-    fs::current_path(folder);
-    std::ofstream script{"plot.gp"};
-    script << "$kernels << EOD\n" << kernels.topRows(shown).transpose() << "\nEOD\n$signal << EOD\n";
-    for (s4::Index t = first; t < first + excerpt; ++t)
-        script << static_cast<double>(t) / in.rate << ' ' << in.samples[t] << ' ' << out.samples[t] << '\n';
-    script << "EOD\nset terminal pngcairo size 1200, 600\nset grid\n"
-              "set output 'kernels.png'\nset title 'Kernels of the first channels'\nset xlabel 'sample, from 1'\n"
-              "set logscale x\nplot for [h = 1:"
-           << shown
-           << "] $kernels using ($0 + 1):h with lines"
-              " title sprintf('channel %d', h)\nunset logscale x\n"
-              "set output 'signal.png'\nset title 'Around the loudest sample'\nset xlabel 'time (s)'\n"
-              "plot $signal using 1:2 with lines title 'input', $signal using 1:3 with lines title 'output'\n";
-    script.close();
-    if (!script || std::system("gnuplot plot.gp") != 0) {
-        fs::remove("kernels.png"), fs::remove("signal.png");
-        throw Error("gnuplot could not draw the pictures; its script is " + (folder / "plot.gp").string());
-    }
-    return true;
+    example::Plot plot{folder};
+    plot.data("kernels", kernels.topRows(shown).transpose());
+    plot.data("signal", signal);
+    plot << "set grid\n";
+    plot.picture("kernels.png", 1200, 600);
+    plot << "set title 'Kernels of the first channels'\nset xlabel 'sample, from 1'\nset logscale x\nplot for [h = 1:"
+         << shown << "] $kernels using ($0 + 1):h with lines title sprintf('channel %d', h)\nunset logscale x\n";
+    plot.picture("signal.png", 1200, 600);
+    plot << "set title 'Around the loudest sample'\nset xlabel 'time (s)'\n"
+            "plot $signal using 1:2 with lines title 'input', $signal using 1:3 with lines title 'output'\n";
+    plot.draw();
 }
 
 void run(const Options& options) {
-    const Sound in = read_sound(options.input);
+    const Sound in = example::read_sound(options.input);
     const auto parameters = s4::Dplr<float>::random(
         {.channels = options.channels, .state_size = options.state_size, .hippo = s4::LegS{}}, options.seed);
+    const fs::path folder = example::make_folder(options.output_dir);
     std::error_code failure;
-    fs::create_directories(options.output_dir, failure);
-    if (failure) throw Error("cannot make the folder " + options.output_dir + ": " + failure.message());
-    const fs::path folder = fs::canonical(options.output_dir);
     if (fs::equivalent(options.input, folder / "output.wav", failure))
         throw Error("the result would overwrite the input; choose another --output-dir");
 
@@ -210,21 +144,17 @@ void run(const Options& options) {
     const float peak = result.output.cwiseAbs().maxCoeff();
     if (!std::isfinite(peak)) throw Error(options.input + ": the samples are so large that the output overflows");
     const Sound out{peak > 0 ? Signal(result.output * (0.9F / peak)) : result.output, in.rate};
-    write_sound(out, folder / "output.wav");
+    example::write_sound(out, folder / "output.wav");
     std::cout << "sound               " << (folder / "output.wav").string() << std::endl;
-    if (options.no_plot) return;
-    if (plot(folder, parameters, in, out))
-        std::cout << "pictures            " << (folder / "kernels.png").string() << "\n                    "
-                  << (folder / "signal.png").string() << '\n';
-    else
-        std::cout << "pictures            none: gnuplot was not found (apt-get install gnuplot-nox)\n";
+    if (!options.no_plot) plot(folder, parameters, in, out);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     Options options;
-    CLI::App app{"Runs an S4 layer over a sound by FFT convolution and sample by sample, and compares the two."};
+    CLI::App app{"Runs an S4 layer over a sound by FFT convolution and sample by sample, and compares the two.",
+                 "stream_audio"};
     app.add_option("--input", options.input, "Sound file (WAV, FLAC, ...)")->capture_default_str();
     app.add_option("--output-dir", options.output_dir, "Folder for the results")->capture_default_str();
     app.add_option("--channels", options.channels, "Channels H")->check(CLI::Range(1, 1024))->capture_default_str();
@@ -233,16 +163,5 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--seed", options.seed, "Seed of the random layer")->capture_default_str();
     app.add_flag("--no-plot", options.no_plot, "Draw no pictures");
-    try {
-        app.parse(argc, argv);
-        run(options);
-        return EXIT_SUCCESS;
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-    } catch (const std::bad_alloc&) {
-        std::cerr << "stream_audio: out of memory\n";
-    } catch (const std::exception& error) {
-        std::cerr << "stream_audio: " << error.what() << '\n';
-    }
-    return EXIT_FAILURE;
+    return example::run_program(app, argc, argv, [&] { run(options); });
 }

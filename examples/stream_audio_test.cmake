@@ -3,45 +3,7 @@ set(sound "/usr/share/sounds/alsa/Front_Center.wav")
 if(NOT EXISTS "${sound}")
   message(FATAL_ERROR "${sound} is missing: apt-get install alsa-utils")
 endif()
-file(REMOVE_RECURSE "${FOLDER}")
-file(MAKE_DIRECTORY "${FOLDER}")
-
-# run(<expected exit code> <arguments>...) sets `output` and `errors`.
-macro(run code)
-  execute_process(COMMAND "${PROGRAM}" ${ARGN} WORKING_DIRECTORY "${FOLDER}" RESULT_VARIABLE result
-                  OUTPUT_VARIABLE output ERROR_VARIABLE errors)
-  message("${output}${errors}")
-  if(NOT result EQUAL ${code})
-    message(FATAL_ERROR "expected exit code ${code}, found ${result}")
-  endif()
-endmacro()
-
-function(expect text regex)
-  if(NOT text MATCHES "${regex}")
-    message(FATAL_ERROR "expected `${regex}` in:\n${text}")
-  endif()
-endfunction()
-
-function(expect_one_line text)
-  if(NOT text MATCHES "^stream_audio: [^\n]+\n$")
-    message(FATAL_ERROR "expected one line of error, found:\n${text}")
-  endif()
-endfunction()
-
-# The first bytes of a file, in hexadecimal.
-function(expect_file path magic)
-  if(NOT EXISTS "${path}")
-    message(FATAL_ERROR "${path} was not written")
-  endif()
-  file(READ "${path}" bytes LIMIT 8 HEX)
-  if(NOT bytes MATCHES "^${magic}")
-    message(FATAL_ERROR "${path} begins with ${bytes}, expected ${magic}")
-  endif()
-  file(SIZE "${path}" size)
-  if(size LESS 1000)
-    message(FATAL_ERROR "${path} has ${size} bytes only")
-  endif()
-endfunction()
+include("${CMAKE_CURRENT_LIST_DIR}/program_test.cmake")
 
 # Both modes agree, and their speed is given.
 function(expect_numbers output)
@@ -56,7 +18,6 @@ function(expect_numbers output)
 endfunction()
 
 set(WAV 52494646)          # RIFF
-set(PNG 89504e470d0a1a0a)
 
 # wav(<path> <format, channels, bits, data size, data: octal escapes>): a small file at 48 kHz.
 function(wav path format channels bits size data)

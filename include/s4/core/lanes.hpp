@@ -9,15 +9,19 @@ namespace s4::inline S4_ABI {
 /// where Eigen has no vectors. Multiplication and addition are separate; `fma` fuses where the target can.
 template <RealScalar Scalar>
 struct Lanes {
+    /// Eigen's register.
     using Packet = typename Eigen::internal::packet_traits<Scalar>::type;
+    /// Numbers in a register.
     static constexpr Index count = Eigen::internal::packet_traits<Scalar>::Vectorizable
                                        ? static_cast<Index>(Eigen::internal::packet_traits<Scalar>::size)
                                        : Index{1};
-    static constexpr std::size_t alignment = sizeof(Packet);
+    static constexpr std::size_t alignment = sizeof(Packet);  ///< bytes, of `load` and `store`
 
-    Packet value;
+    Packet value;  ///< the numbers
 
+    /// The same number in all lanes.
     [[nodiscard]] static Lanes broadcast(Scalar scalar) noexcept { return {Eigen::internal::pset1<Packet>(scalar)}; }
+    /// Zero in all lanes.
     [[nodiscard]] static Lanes zero() noexcept { return broadcast(Scalar{0}); }
     /// Reads `count` numbers from an address aligned to `alignment`.
     [[nodiscard]] static Lanes load(const Scalar* from) noexcept { return {Eigen::internal::pload<Packet>(from)}; }
@@ -33,7 +37,9 @@ struct Lanes {
         return load(padded);
     }
 
+    /// Writes `count` numbers to an address aligned to `alignment`.
     void store(Scalar* to) const noexcept { Eigen::internal::pstore(to, value); }
+    /// Writes `count` numbers to any address.
     void store_unaligned(Scalar* to) const noexcept { Eigen::internal::pstoreu(to, value); }
     /// Writes the first `active` lanes only.
     void store_first(Scalar* to, Index active) const noexcept {

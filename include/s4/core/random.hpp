@@ -12,6 +12,7 @@
 
 namespace s4::inline S4_ABI {
 
+/// The engine of every draw: the same numbers on every machine.
 using RandomEngine = std::mt19937_64;
 
 /// Uniform in [0, 1), a multiple of 2^-53.

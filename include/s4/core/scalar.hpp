@@ -12,6 +12,7 @@
 
 namespace s4::inline S4_ABI {
 
+/// Sizes and positions: signed, as in Eigen.
 using Index = Eigen::Index;
 
 /// A size known only at run time.

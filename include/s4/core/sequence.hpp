@@ -66,6 +66,10 @@ template <class T, class M>
 }
 template <class>
 inline constexpr bool always_false = false;
+template <class T>
+concept ReadOnly = std::is_const_v<T>;
+template <class T>
+concept Writable = !std::is_const_v<T>;
 
 /// Where the numbers of a sequence [rows × cols] lie, with any distance between its rows; T is `const Scalar` to read,
 /// `Scalar` to write. Made from an s4::Sequence, a block of its rows or columns, an Eigen::Map, a single column or a
@@ -74,18 +78,18 @@ template <class T>
 class SequenceRef {
 public:
     template <class Derived>
-    requires(std::is_const_v<T>) SequenceRef(const Eigen::DenseBase<Derived>& matrix)
+    requires ReadOnly<T> SequenceRef(const Eigen::DenseBase<Derived>& matrix)
     noexcept
         : SequenceRef{sequence_data<T>(matrix.derived()), matrix.rows(), matrix.cols(), row_stride(matrix.derived())} {}
     template <class Derived>
-    requires(!std::is_const_v<T>) SequenceRef(Eigen::DenseBase<Derived>& matrix)
+    requires Writable<T> SequenceRef(Eigen::DenseBase<Derived>& matrix)
     noexcept
         : SequenceRef{sequence_data<T>(matrix.derived()), matrix.rows(), matrix.cols(), row_stride(matrix.derived())} {}
     template <class Derived>
-    requires(!std::is_const_v<T>) SequenceRef(Eigen::DenseBase<Derived>&& block)
+    requires Writable<T> SequenceRef(Eigen::DenseBase<Derived>&& block)
     noexcept : SequenceRef{block} {}
     template <class Derived>
-    requires(!std::is_const_v<T>) SequenceRef(const Eigen::DenseBase<Derived>&) {
+    requires Writable<T> SequenceRef(const Eigen::DenseBase<Derived>&) {
         static_assert(always_false<Derived>, "s4: the output is const: it cannot be written to");
     }
     /// `rows` rows of `cols` numbers, their beginnings `row_stride` numbers apart.
@@ -119,16 +123,16 @@ template <class T>
 class FrameRef {
 public:
     template <class Derived>
-    requires(std::is_const_v<T>) FrameRef(const Eigen::DenseBase<Derived>& frame)
+    requires ReadOnly<T> FrameRef(const Eigen::DenseBase<Derived>& frame)
     noexcept : data_{frame_data<T>(frame.derived())}, size_{frame.size()} {}
     template <class Derived>
-    requires(!std::is_const_v<T>) FrameRef(Eigen::DenseBase<Derived>& frame)
+    requires Writable<T> FrameRef(Eigen::DenseBase<Derived>& frame)
     noexcept : data_{frame_data<T>(frame.derived())}, size_{frame.size()} {}
     template <class Derived>
-    requires(!std::is_const_v<T>) FrameRef(Eigen::DenseBase<Derived>&& row)
+    requires Writable<T> FrameRef(Eigen::DenseBase<Derived>&& row)
     noexcept : FrameRef{row} {}
     template <class Derived>
-    requires(!std::is_const_v<T>) FrameRef(const Eigen::DenseBase<Derived>&) {
+    requires Writable<T> FrameRef(const Eigen::DenseBase<Derived>&) {
         static_assert(always_false<Derived>, "s4: the output is const: it cannot be written to");
     }
     FrameRef(std::span<T> frame) noexcept : data_{frame.data()}, size_{std::ssize(frame)} {}
@@ -143,15 +147,17 @@ private:
 
 }  // namespace detail
 
-/// How functions take a sequence, and how they give one.
+/// How functions take a sequence: a view of an s4::Sequence, of a block of its rows or columns, or of a pointer.
 template <RealScalar Scalar>
 using SequenceView = detail::SequenceRef<const Scalar>;
+/// How functions give a sequence: the same, to be written.
 template <RealScalar Scalar>
 using SequenceOut = detail::SequenceRef<Scalar>;
 
-/// How functions take one time step, and how they give one.
+/// How functions take one time step: a view of sequence.row(t), of a vector or of a span.
 template <RealScalar Scalar>
 using FrameView = detail::FrameRef<const Scalar>;
+/// How functions give one time step: the same, to be written.
 template <RealScalar Scalar>
 using FrameOut = detail::FrameRef<Scalar>;
 

@@ -25,6 +25,7 @@ public:
     static_assert(std::is_trivially_copyable_v<T>, "s4::Storage holds plain numbers");
 
     Storage() = default;
+    /// `size` is `Size`: the same call for both kinds.
     explicit Storage([[maybe_unused]] Index size) { S4_ASSERT(size == Size, "the size is fixed at compile time"); }
 
     [[nodiscard]] T* data() noexcept { return values_.data(); }
@@ -36,6 +37,7 @@ private:
     alignas(storage_alignment) std::array<T, static_cast<std::size_t>(Size)> values_{};
 };
 
+/// A size known at run time only: on the heap.
 template <class T>
 class Storage<T, Dynamic> {
 public:
@@ -44,9 +46,11 @@ public:
     Storage() = default;
     /// Error when the memory is not there.
     explicit Storage(Index size) : values_{allocate(size)}, size_{size} { set_zero(); }
+    /// A deep copy. Error when the memory is not there.
     Storage(const Storage& other) : values_{allocate(other.size_)}, size_{other.size_} {
         std::copy_n(other.data(), size_, data());
     }
+    /// Leaves the other one empty.
     Storage(Storage&& other) noexcept : values_{std::move(other.values_)}, size_{std::exchange(other.size_, 0)} {}
     /// Does not allocate when the sizes are equal.
     Storage& operator=(const Storage& other) {
@@ -57,6 +61,7 @@ public:
         }
         return *this = Storage{other};
     }
+    /// Leaves the other one empty.
     Storage& operator=(Storage&& other) noexcept {
         values_ = std::move(other.values_);
         size_ = std::exchange(other.size_, 0);

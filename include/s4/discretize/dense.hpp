@@ -16,11 +16,11 @@
 
 namespace s4::inline S4_ABI {
 
-/// One time step x_l = A_bar x_{l−1} + B_bar u_l: A_bar [N × N], B_bar [N].
+/// One time step x_l = A_bar x_{l−1} + B_bar u_l.
 template <RealScalar Real>
 struct DenseStep {
-    Eigen::Matrix<Real, Dynamic, Dynamic> A_bar;
-    Eigen::Matrix<Real, Dynamic, 1> B_bar;
+    Eigen::Matrix<Real, Dynamic, Dynamic> A_bar;  ///< [N × N]
+    Eigen::Matrix<Real, Dynamic, 1> B_bar;        ///< [N]
 };
 
 namespace detail {

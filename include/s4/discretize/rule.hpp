@@ -27,9 +27,10 @@ namespace s4::inline S4_ABI {
 /// a slow state it holds digits that A_bar has lost.
 template <RealScalar Real>
 struct DiagonalStep {
-    std::complex<Real> a_minus_one;
-    std::complex<Real> b;
+    std::complex<Real> a_minus_one;  ///< A_bar − 1
+    std::complex<Real> b;            ///< B_bar / B
 
+    /// A_bar.
     [[nodiscard]] std::complex<Real> a() const noexcept { return Real{1} + a_minus_one; }
 };
 

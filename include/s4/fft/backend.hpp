@@ -16,7 +16,8 @@ enum class Planning { estimate, measure };
 /// One complex number of every lane.
 template <RealScalar Scalar>
 struct ComplexLanes {
-    Lanes<Scalar> re, im;
+    Lanes<Scalar> re;  ///< real parts
+    Lanes<Scalar> im;  ///< imaginary parts
 };
 
 namespace detail {

@@ -14,14 +14,20 @@ template <RealScalar Scalar>
 class LaneRows {
 public:
     using Complex = std::complex<Scalar>;
+    /// Lanes in a block.
     static constexpr Index lanes = Lanes<Scalar>::count;
 
+    /// Allocates. Error when the memory is not there.
     LaneRows(Index length, Index rows)
         : length_{length}, stride_{padded(length)}, rows_{rows}, values_{checked(stride_, rows)} {}
 
+    /// Complex numbers in a row.
     [[nodiscard]] Index length() const noexcept { return length_; }
+    /// Number of rows.
     [[nodiscard]] Index rows() const noexcept { return rows_; }
+    /// The row of `lane` [length].
     [[nodiscard]] Complex* row(Index lane) noexcept { return values_.data() + lane * stride_; }
+    /// The row of `lane` [length].
     [[nodiscard]] const Complex* row(Index lane) const noexcept { return values_.data() + lane * stride_; }
     void set_zero() noexcept { values_.set_zero(); }
 

@@ -41,7 +41,7 @@ struct LagT {
     static constexpr std::string_view name = "lagt";
     static constexpr Index rank = 1;
 
-    double beta = 1.0;
+    double beta = 1.0;  ///< scale of B, above 0
 
     template <std::same_as<double> Real = double>
     [[nodiscard]] HippoSystem transition(Index N) const {
@@ -61,7 +61,7 @@ struct TiltedLagT {
     static constexpr std::string_view name = "tlagt";
     static constexpr Index rank = 1;
 
-    double beta = 1.0;
+    double beta = 1.0;  ///< tilt, above 0
 
     template <std::same_as<double> Real = double>
     [[nodiscard]] HippoSystem transition(Index N) const {
@@ -83,8 +83,8 @@ struct TiltedLagT {
 struct GeneralisedLagT {
     static constexpr std::string_view name = "glagt";
 
-    double alpha = 0.0;
-    double beta = 0.01;
+    double alpha = 0.0;  ///< order of the polynomials, −1 < alpha < 1
+    double beta = 0.01;  ///< tilt, above 0
 
     template <std::same_as<double> Real = double>
     [[nodiscard]] HippoSystem transition(Index N) const {

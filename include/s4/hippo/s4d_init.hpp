@@ -11,10 +11,10 @@ namespace s4::inline S4_ABI {
 /// Which eigenvalues a diagonal system starts from.
 enum class S4dInit { legs, lin, inv, inv2, quad, real };
 
-/// A diagonal system x' = diag(lambda) x + B u, one half of its conjugate pairs: both [N/2].
+/// A diagonal system x' = diag(lambda) x + B u, one half of its conjugate pairs.
 struct DiagonalInit {
-    Eigen::VectorXcd lambda;
-    Eigen::VectorXcd B;
+    Eigen::VectorXcd lambda;  ///< [N/2]
+    Eigen::VectorXcd B;       ///< [N/2]
 };
 
 namespace detail {
@@ -23,6 +23,7 @@ inline constexpr std::array<std::string_view, 6> s4d_init_names{"legs", "lin", "
 
 }  // namespace detail
 
+/// The name that `s4d_init_from_name` takes.
 [[nodiscard]] inline std::string_view name_of(S4dInit init) {
     return detail::s4d_init_names[static_cast<std::size_t>(init)];
 }

@@ -13,10 +13,10 @@ namespace s4::inline S4_ABI {
 // Functions that would instantiate Eigen's assignments in every file that includes this are templates on the scalar,
 // which is always double: so they cost nothing where they are not called.
 
-/// The continuous memory x' = A x + B u: A [N × N], B [N]. Always double, whatever the scalar of a layer.
+/// The continuous memory x' = A x + B u. Always double, whatever the scalar of a layer.
 struct HippoSystem {
-    Eigen::MatrixXd A;
-    Eigen::VectorXd B;
+    Eigen::MatrixXd A;  ///< [N × N]
+    Eigen::VectorXd B;  ///< [N]
 };
 
 /// A measure: what the memory weighs the past by. `transition(N)` is O(N²); error unless N ≥ 1 and the measure's own

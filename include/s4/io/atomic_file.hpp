@@ -29,6 +29,7 @@ namespace s4::inline S4_ABI {
 /// `commit` returns, so a loss of power leaves the old file or the new one. Errors name the file.
 class AtomicFile {
 public:
+    /// Error when there is something else than a file at `path`, or the temporary one cannot be made.
     explicit AtomicFile(std::filesystem::path path) : path_{std::move(path)} {
         std::error_code problem;
         const auto status = std::filesystem::symlink_status(path_, problem);

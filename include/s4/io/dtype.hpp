@@ -42,10 +42,10 @@ enum class DType : std::uint8_t {
 
 /// What a file says about one tensor: its bytes are [begin, end) of the data that follows the header.
 struct StoredTensor {
-    DType dtype;
+    DType dtype;               ///< of its elements
     std::vector<Index> shape;  ///< empty for a scalar
-    std::size_t begin;
-    std::size_t end;
+    std::size_t begin;         ///< bytes
+    std::size_t end;           ///< bytes
 };
 
 namespace detail {
@@ -115,6 +115,7 @@ inline constexpr std::array<DTypeTraits, 16> dtype_traits{{{"BOOL", 1},
 
 }  // namespace detail
 
+/// Its name in files.
 [[nodiscard]] constexpr std::string_view name_of(DType dtype) noexcept {
     return detail::dtype_traits[static_cast<std::size_t>(dtype)].name;
 }
@@ -124,6 +125,7 @@ inline constexpr std::array<DTypeTraits, 16> dtype_traits{{{"BOOL", 1},
     return detail::dtype_traits[static_cast<std::size_t>(dtype)].size;
 }
 
+/// The type of that name; empty when there is none.
 [[nodiscard]] constexpr std::optional<DType> dtype_from_name(std::string_view name) noexcept {
     for (std::size_t i = 0; i < detail::dtype_traits.size(); ++i)
         if (detail::dtype_traits[i].name == name) return static_cast<DType>(i);

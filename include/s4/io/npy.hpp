@@ -56,6 +56,7 @@ void write_npy(const std::filesystem::path& path, std::span<const T> data, std::
     file.write(std::as_bytes(data));
     file.commit();
 }
+/// The same, with the shape as a list: {2, 3}.
 template <NpyScalar T>
 void write_npy(const std::filesystem::path& path, std::span<const T> data, std::initializer_list<Index> shape) {
     write_npy<T>(path, data, std::span<const Index>{shape.begin(), shape.size()});

@@ -62,6 +62,7 @@ public:
     [[nodiscard]] const std::string& file() const noexcept { return file_; }
     /// Number of tensors.
     [[nodiscard]] std::size_t size() const noexcept { return header_.size(); }
+    /// Whether there is a tensor of this name. O(log n).
     [[nodiscard]] bool contains(std::string_view name) const noexcept { return header_.find(name).has_value(); }
     /// Names of all tensors, in the order of their data.
     [[nodiscard]] std::vector<std::string> names() const {
@@ -76,6 +77,7 @@ public:
         if (!found) raise_missing(name);
         return header_.info(*found);
     }
+    /// Its shape, empty for a scalar. Error when there is no tensor of this name.
     [[nodiscard]] std::vector<Index> shape(std::string_view name) const { return info(name).shape; }
     /// The bytes of a tensor, row-major and little-endian; they live as long as this object or a copy of it.
     [[nodiscard]] std::span<const std::byte> bytes(std::string_view name) const { return bytes(info(name)); }
@@ -85,11 +87,14 @@ public:
         if (!std::equal(found.begin(), found.end(), expected.begin(), expected.end()))
             fail(name, "expected shape ", detail::shape_text(expected), ", found ", detail::shape_text(found));
     }
+    /// The same, with the shape as a list: {2, 3}.
     void require_shape(std::string_view name, std::initializer_list<Index> expected) const {
         require_shape(name, std::span<const Index>{expected.begin(), expected.size()});
     }
 
+    /// A copy of all metadata.
     [[nodiscard]] std::map<std::string, std::string> metadata() const { return header_.metadata(); }
+    /// Whether there is metadata under `key`.
     [[nodiscard]] bool contains_metadata(std::string_view key) const noexcept {
         return header_.metadata(key).has_value();
     }
@@ -100,6 +105,7 @@ public:
             detail::raise(detail::printable(file_), ": expected metadata ", detail::printable(key), ", found none");
         return std::string{*value};
     }
+    /// The metadata under `key`, or `fallback` when there is none.
     [[nodiscard]] std::string metadata_or(std::string_view key, std::string_view fallback) const {
         return std::string{header_.metadata(key).value_or(fallback)};
     }

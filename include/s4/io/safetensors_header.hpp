@@ -32,6 +32,7 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return tensors_.size(); }
     /// Name of tensor `i`, in the order of the data.
     [[nodiscard]] std::string_view name(std::size_t i) const noexcept { return view(tensors_[i].name); }
+    /// Element type, shape and place of tensor `i`.
     [[nodiscard]] StoredTensor info(std::size_t i) const {
         const Tensor& tensor = tensors_[i];
         const auto first = shapes_.begin() + static_cast<std::ptrdiff_t>(tensor.shape_begin);
@@ -45,6 +46,7 @@ public:
         return *found;
     }
 
+    /// A copy of all metadata.
     [[nodiscard]] std::map<std::string, std::string> metadata() const {
         std::map<std::string, std::string> copy;
         for (const auto& [key, value] : metadata_) copy.emplace_hint(copy.end(), view(key), view(value));

@@ -87,6 +87,7 @@ public:
     void add(std::string_view name, std::span<const Index> shape, std::span<const T> data) {
         add_bytes(name, detail::dtype_of<T>, shape, std::as_bytes(data));
     }
+    /// The same, with the shape as a list: {2, 3}.
     template <StoredScalar T>
     void add(std::string_view name, std::initializer_list<Index> shape, std::span<const T> data) {
         add<T>(name, std::span<const Index>{shape.begin(), shape.size()}, data);

@@ -39,9 +39,13 @@ public:
                           : 1 / std::tan(0.5 * step * static_cast<double>(n - 2 * k));
     }
 
+    /// Number of nodes.
     [[nodiscard]] Index count() const noexcept { return count_; }
+    /// The same in whole lane blocks; the last node is repeated.
     [[nodiscard]] Index padded() const noexcept { return padded_; }
+    /// t_k rounded to Scalar [padded].
     [[nodiscard]] const Scalar* high() const noexcept { return high_.data(); }
+    /// What the rounding took [padded].
     [[nodiscard]] const Scalar* low() const noexcept { return low_.data(); }
 
 private:
@@ -63,6 +67,7 @@ public:
     CauchySums(Index pairs, Index sums)
         : pairs_{pairs}, sums_{sums}, poles_{3 * pairs}, numerators_{2 * pairs * sums} {}
 
+    /// μ_n.
     void set_pole(Index n, std::complex<double> mu) noexcept {
         const detail::TwoFloat<Scalar> modulus{std::abs(mu)};
         Scalar* pole = poles_.data() + 3 * n;
@@ -70,6 +75,7 @@ public:
         pole[1] = modulus.low;
         pole[2] = static_cast<Scalar>(-2 * mu.real());
     }
+    /// The numerator v of pole n in sum `sum`; `mu` is that pole.
     void set_numerator(Index sum, Index n, std::complex<double> v, std::complex<double> mu) noexcept {
         Scalar* numerator = numerators_.data() + 2 * (n * sums_ + sum);
         numerator[0] = static_cast<Scalar>(-2 * (v.real() * mu.real() + v.imag() * mu.imag()));

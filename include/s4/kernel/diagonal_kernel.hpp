@@ -148,6 +148,7 @@ void dss_kernel_vjp(const DiagonalSystem& system, std::span<const Scalar> cotang
         });
 }
 
+/// Kernels of diagonal systems, by Vandermonde products; no FFT.
 template <RealScalar S, class Rule, class Shape, class Fft>
 class KernelGenerator<Diagonal<S, Rule, Shape>, Fft> {
 public:

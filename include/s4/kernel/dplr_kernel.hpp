@@ -35,6 +35,7 @@ public:
           spectrum_{n_},
           accurate_{precision == KernelPrecision::accurate} {}
 
+    /// The longest kernel it makes.
     [[nodiscard]] Index length() const noexcept { return length_; }
     /// The number of roots of unity: C~ refers to this length.
     [[nodiscard]] Index grid_size() const noexcept { return n_; }
@@ -160,6 +161,7 @@ private:
     bool accurate_;
 };
 
+/// Kernels of diagonal-plus-low-rank systems, by DplrKernel.
 template <RealScalar S, class Shape, FftBackend Fft>
 class KernelGenerator<Dplr<S, Shape>, Fft> {
 public:

@@ -48,6 +48,7 @@ void krylov(const Eigen::MatrixXd& A_bar, const Eigen::VectorXd& B_bar, const Ei
     }
 }
 
+/// Kernels of dense systems, by powers of Ā; no FFT.
 template <RealScalar S, class Rule, class Shape, class Fft>
 class KernelGenerator<Dense<S, Rule, Shape>, Fft> {
 public:

@@ -1,0 +1,32 @@
+# One CASE of what hello_s4 must do.
+include("${CMAKE_CURRENT_LIST_DIR}/program_test.cmake")
+
+if(CASE STREQUAL "modes_agree")
+  run(0)
+  expect("${output}" "^largest difference: [0-9.e-]+\n$")
+  string(REGEX REPLACE "^largest difference: ([0-9.e-]+)\n$" "\\1" difference "${output}")
+  # Outputs are a few units large, so this is float's rounding; a difference of 0 would mean that nothing was computed.
+  if(NOT difference LESS 1e-4 OR NOT difference GREATER 0)
+    message(FATAL_ERROR "the modes differ by ${difference}, allowed is 1e-4")
+  endif()
+
+elseif(CASE STREQUAL "readme")
+  # The README shows this very program; only blanks and line breaks may differ.
+  file(READ "${CMAKE_CURRENT_LIST_DIR}/hello_s4.cpp" program)
+  file(READ "${CMAKE_CURRENT_LIST_DIR}/../README.md" readme)
+  foreach(text IN ITEMS program readme)
+    string(REGEX REPLACE "[ \n]+" " " ${text} "${${text}}")
+  endforeach()
+  string(FIND "${program}" "int main() {" start)
+  string(SUBSTRING "${program}" ${start} -1 body)
+  string(FIND "${readme}" "${body}" position)
+  if(start EQUAL -1 OR position EQUAL -1)
+    message(FATAL_ERROR "README.md does not show the main function of examples/hello_s4.cpp")
+  endif()
+  string(REGEX MATCHALL "#include <[^>]+>" includes "${program}")
+  foreach(include IN LISTS includes)
+    expect("${readme}" "${include}")
+  endforeach()
+else()
+  message(FATAL_ERROR "unknown case ${CASE}")
+endif()
