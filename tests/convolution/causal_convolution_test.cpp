@@ -9,6 +9,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace s4::test {
 namespace {
 
@@ -67,6 +69,76 @@ TYPED_TEST(CausalConvolutions, RejectSizesTheyCannotTake) {
     using Scalar = typename TypeParam::Scalar;
     EXPECT_S4_ERROR(CausalConvolution<TypeParam>{Sequence<Scalar>(0, 5)}, "at least one channel");
     EXPECT_S4_ERROR(CausalConvolution<TypeParam>{Sequence<Scalar>(3, 0)}, "L = 0");
+}
+
+/// Direct sums of what the heads and directions of a convolution are, and of its reverse pass.
+template <class Fft>
+void expect_definition(Index channels, const KernelRows& rows, Index prepared, Index length) {
+    using Scalar = typename Fft::Scalar;
+    constexpr Index batch = 2;
+    const Index outputs = rows.heads * channels;
+    const Index count = outputs * (rows.bidirectional ? 2 : 1);
+    const Sequence<Scalar> kernels = white_noise<Scalar>(count, prepared, 3);
+    const CausalConvolution<Fft> convolution(kernels, rows);
+    typename CausalConvolution<Fft>::Workspace workspace(convolution);
+    typename CausalConvolution<Fft>::VjpWorkspace vjp_workspace(convolution);
+    const Sequence<Scalar> u = white_noise<Scalar>(batch * length, channels, 4);
+    const Sequence<Scalar> dy = white_noise<Scalar>(batch * length, outputs, 5);
+    Sequence<Scalar> y(batch * length, outputs);
+    Sequence<Scalar> du(batch * length, channels);
+    Sequence<Scalar> dkernels(count, prepared);
+    convolution(workspace, u, y, batch);
+    convolution.vjp(vjp_workspace, u, dy, du, dkernels, batch);
+
+    using Table = Eigen::Matrix<Wide, Dynamic, Dynamic>;
+    Table expected_y = Table::Zero(y.rows(), y.cols());
+    Table expected_du = Table::Zero(du.rows(), du.cols());
+    Table expected_dkernels = Table::Zero(count, prepared);
+    for (Index row = 0; row < count; ++row) {
+        const Index output = row % outputs;
+        for (Index b = 0; b < batch; ++b)
+            for (Index t = 0; t < length; ++t)
+                for (Index j = 0; j < prepared; ++j) {
+                    const Index from = row < outputs ? t - j : t + 1 + j;
+                    if (from < 0 || from >= length) continue;
+                    const Index here = b * length + t;
+                    const Index there = b * length + from;
+                    const Wide kernel = kernels(row, j), input = u(there, output % channels), slope = dy(here, output);
+                    expected_y(here, output) += kernel * input;
+                    expected_du(there, output % channels) += kernel * slope;
+                    expected_dkernels(row, j) += input * slope;
+                }
+    }
+    const auto what = [&] {
+        return "H " + std::to_string(channels) + ", heads " + std::to_string(rows.heads) + ", prepared " +
+               std::to_string(prepared) + ", length " + std::to_string(length);
+    };
+    constexpr double bound = 4 * Tolerance<Scalar>::rounding;
+    EXPECT_LE(relative_error(y, expected_y), bound) << what();
+    EXPECT_LE(relative_error(du, expected_du), bound) << what();
+    EXPECT_LE(relative_error(dkernels, expected_dkernels), bound) << what();
+
+    Sequence<Scalar> in_place = u;  // du may be u
+    convolution.vjp(vjp_workspace, in_place, dy, in_place, dkernels, batch);
+    EXPECT_EQ((in_place - du).cwiseAbs().maxCoeff(), Scalar{0});
+}
+
+TYPED_TEST(CausalConvolutions, HaveHeadsDirectionsAndAReversePass) {
+    for (const bool bidirectional : {false, true})
+        for (const Index heads : {1, 3})
+            for (const Index channels : {1, 5, 18})
+                for (const Index prepared : {1, 2, 7, 64, 97})
+                    expect_definition<TypeParam>(channels, {.heads = heads, .bidirectional = bidirectional}, prepared,
+                                                 prepared / 2 + 1);
+    expect_definition<TypeParam>(3, {}, 64, 64);
+    expect_definition<TypeParam>(3, {.bidirectional = true}, 97, 97);
+}
+
+TYPED_TEST(CausalConvolutions, NeedAWholeNumberOfChannels) {
+    const Sequence<typename TypeParam::Scalar> kernels = white_noise<typename TypeParam::Scalar>(6, 4, 3);
+    EXPECT_S4_ERROR((CausalConvolution<TypeParam>{kernels, {.heads = 4}}), "4 kernels are needed", "found 6");
+    EXPECT_S4_ERROR((CausalConvolution<TypeParam>{kernels, {.heads = 2, .bidirectional = true}}), "found 6");
+    EXPECT_S4_ERROR((CausalConvolution<TypeParam>{kernels, {.heads = 0}}), "at least one head", "found 0");
 }
 
 #if defined(GTEST_HAS_DEATH_TEST) && !defined(NDEBUG) && !defined(__SANITIZE_THREAD__)
