@@ -17,6 +17,7 @@ void check_oracle(Case& test);
 void check_dplr_layer(Case& test);
 void check_diagonal_layer(Case& test);
 void check_dss(Case& test);
+void check_minimal_diagonal_layer(Case& test);
 
 /// One family: a check, or the name of the feature that it waits for.
 struct Family {

@@ -29,7 +29,7 @@ const Family* find_family(std::string_view stem) {
         Family{"s4_dplr_", check_dplr_layer, {}},
         Family{"s4d_", check_diagonal_layer, {}},
         Family{"s4d_dss_", check_dss, {}},
-        Family{"s4dmin_", nullptr, "gated output layer"},
+        Family{"s4dmin_", check_minimal_diagonal_layer, {}},
         Family{"lssl_", nullptr, "LSSL layer"},
         Family{"lmu_", nullptr, "Legendre memory unit"},
         Family{"block_", nullptr, "S4 block"},

@@ -1,9 +1,8 @@
 // Step and scan of a diagonal-plus-low-rank system: O(rank · N) a sample, SIMD lanes over channels.
 #pragma once
 
-#include <s4/core/parallel.hpp>
-#include <s4/discretize/dplr.hpp>
 #include <s4/parameters/dplr.hpp>
+#include <s4/recurrence/dplr_coefficients.hpp>
 #include <s4/recurrence/past_inputs.hpp>
 #include <s4/recurrence/recurrence.hpp>
 
@@ -19,13 +18,7 @@ template <RealScalar S, class Shape>
 class Recurrence<Dplr<S, Shape>> {
     using L = Lanes<S>;
     static constexpr Index width = L::count;
-    static constexpr int state_table =
-        detail::lane_table_size<S>(Shape::channels, Shape::pairs == Dynamic ? Dynamic : 2 * Shape::pairs);
-    static constexpr int sigma_table = detail::lane_table_size<S>(Shape::channels, max_rank);
-    // Room for the highest rank when the sizes are static: no heap.
-    static constexpr int coefficient_table = state_table == Dynamic || Shape::heads == Dynamic
-                                                 ? Dynamic
-                                                 : state_table / 2 * (4 + 4 * max_rank + 2 * Shape::heads);
+    using Coefficients = detail::DplrCoefficients<S, Shape>;
 
 public:
     using Ssm = Dplr<S, Shape>;
@@ -46,34 +39,23 @@ public:
     private:
         friend class Recurrence;
         explicit State(const Recurrence& of)
-            : x_{lane_blocks<Scalar>(of.channels_) * width * of.pairs_ * 2},
-              sigma_{lane_blocks<Scalar>(of.channels_) * width * max_rank},
-              past_{of.channels_, of.kernel_limit_},
-              sums_{of.heads_ > 1 ? of.heads_ * static_cast<Index>(detail::scan_block) * width : 0} {}
-        Storage<Scalar, state_table> x_;      // [lane block][n][re, im][lane]
-        Storage<Scalar, sigma_table> sigma_;  // [lane block][r][lane]
+            : x_{lane_blocks<Scalar>(of.c_.channels) * width * of.c_.pairs * 2},
+              sigma_{lane_blocks<Scalar>(of.c_.channels) * width * max_rank},
+              past_{of.c_.channels, of.c_.kernel_limit},
+              sums_{of.c_.heads > 1 ? of.c_.heads * static_cast<Index>(detail::scan_block) * width : 0} {}
+        Storage<Scalar, Coefficients::state_table> x_;      // [lane block][n][re, im][lane]
+        Storage<Scalar, Coefficients::sigma_table> sigma_;  // [lane block][r][lane]
         PastInputs<Scalar> past_;
         Storage<Scalar, detail::head_sums_size<Scalar>(Shape::heads)> sums_;  // [head][lane], scratch
     };
 
     /// O(heads·H rank² N), and O(heads·H N³ log n) where the parameters hold C~ or the kernel ends after n samples; on
     /// all threads with the component s4::openmp. Error on bad parameters.
-    explicit Recurrence(const Parameters& parameters)
-        : channels_{checked(parameters).channels()},
-          heads_{parameters.heads()},
-          pairs_{parameters.A_real.cols()},
-          rank_{parameters.rank()},
-          kernel_limit_{parameters.kernel_limit},
-          coefficients_{table_size(parameters)},
-          forgotten_{kernel_limit_ > 0 ? lane_blocks<Scalar>(channels_) * width * pairs_ * 2 : 0},
-          feed_through_{heads_ * lane_blocks<Scalar>(channels_) * width} {
-        parallel_for(channels_, [&](Index h) { set_channel(parameters, h); });
-        detail::require_finite(Ssm::name, coefficients_);
-    }
+    explicit Recurrence(const Parameters& parameters) : c_{parameters} {}
 
-    [[nodiscard]] Index channels() const noexcept { return channels_; }
-    [[nodiscard]] Index outputs() const noexcept { return heads_ * channels_; }
-    [[nodiscard]] Index state_columns() const noexcept { return pairs_; }
+    [[nodiscard]] Index channels() const noexcept { return c_.channels; }
+    [[nodiscard]] Index outputs() const noexcept { return c_.heads * c_.channels; }
+    [[nodiscard]] Index state_columns() const noexcept { return c_.pairs; }
     [[nodiscard]] State make_state() const { return State{*this}; }
 
     void step(State& state, const Scalar* u, Scalar* y) const noexcept { scan(state, 1, u, 0, y, 0); }
@@ -90,90 +72,38 @@ public:
 
     template <class Derived>
     void read(const State& state, Eigen::MatrixBase<Derived>& x) const noexcept {
-        for (Index h = 0; h < channels_; ++h)
-            for (Index n = 0; n < pairs_; ++n) {
-                const Scalar* from = state.x_.data() + ((h / width * pairs_ + n) * 2) * width + h % width;
+        for (Index h = 0; h < c_.channels; ++h)
+            for (Index n = 0; n < c_.pairs; ++n) {
+                const Scalar* from = state.x_.data() + ((h / width * c_.pairs + n) * 2) * width + h % width;
                 x(h, n) = std::complex<Scalar>{from[0], from[width]};
             }
     }
     template <class Derived>
     void write(State& state, const Eigen::MatrixBase<Derived>& x) const noexcept {
         state.past_.reset();
-        for (Index h = 0; h < channels_; ++h) {
+        for (Index h = 0; h < c_.channels; ++h) {
             double sums[max_rank] = {};
             const Index block = h / width;
             const Index lane = h % width;
-            for (Index n = 0; n < pairs_; ++n) {
-                Scalar* to = state.x_.data() + ((block * pairs_ + n) * 2) * width + lane;
+            for (Index n = 0; n < c_.pairs; ++n) {
+                Scalar* to = state.x_.data() + ((block * c_.pairs + n) * 2) * width + lane;
                 to[0] = x(h, n).real();
                 to[width] = x(h, n).imag();
-                const Scalar* c = coefficients_.data() + (block * pairs_ + n) * fields() * width + lane;
-                for (Index r = 0; r < rank_; ++r)
+                const Scalar* c = c_.coefficients.data() + (block * c_.pairs + n) * c_.fields() * width + lane;
+                for (Index r = 0; r < c_.rank; ++r)
                     sums[r] += static_cast<double>(c[(6 + 4 * r) * width]) * static_cast<double>(to[0]) +
                                static_cast<double>(c[(7 + 4 * r) * width]) * static_cast<double>(to[width]);
             }
-            for (Index r = 0; r < rank_; ++r)
+            for (Index r = 0; r < c_.rank; ++r)
                 state.sigma_.data()[(block * max_rank + r) * width + lane] = static_cast<Scalar>(sums[r]);
         }
     }
 
 private:
-    static const Parameters& checked(const Parameters& parameters) {
-        Ssm::validate(parameters);
-        return parameters;
-    }
-    // Numbers a pair: Ā − 1, B̄, for each rank F and G, for each head C, all complex.
-    [[nodiscard]] Index fields() const noexcept { return 4 + 4 * rank_ + 2 * heads_; }
-    static Index table_size(const Parameters& p) {
-        if constexpr (coefficient_table != Dynamic) return coefficient_table;
-        return lane_blocks<Scalar>(p.channels()) * width * p.A_real.cols() * (4 + 4 * p.rank() + 2 * p.heads());
-    }
-
-    void set_channel(const Parameters& parameters, Index h) {
-        for (Index head = 0; head < heads_; ++head) {
-            const DplrSystem system = to_plain(Ssm::system(parameters, h, head));
-            if (head == 0) set_states(h, system);
-            for (Index n = 0; n < pairs_; ++n) {
-                Scalar* to = coefficients_.data() + (h / width * pairs_ + n) * fields() * width + h % width +
-                             (4 + 4 * rank_ + 2 * head) * width;
-                to[0] = static_cast<Scalar>(2 * system.C[n].real());
-                to[width] = static_cast<Scalar>(-2 * system.C[n].imag());
-            }
-            feed_through_.data()[head * lane_blocks<Scalar>(channels_) * width + h] = static_cast<Scalar>(system.D);
-        }
-    }
-    void set_states(Index h, const DplrSystem& system) {
-        const DiscreteDplr discrete = discretize(Bilinear{}, system);
-        for (Index n = 0; n < pairs_; ++n) {
-            Scalar* to = coefficients_.data() + (h / width * pairs_ + n) * fields() * width + h % width;
-            const auto put = [&to](double value) {
-                *to = static_cast<Scalar>(value);
-                to += width;
-            };
-            put(discrete.a_minus_one[n].real());
-            put(discrete.a_minus_one[n].imag());
-            put(discrete.B_bar[n].real());
-            put(discrete.B_bar[n].imag());
-            for (Index r = 0; r < rank_; ++r) {
-                put(discrete.F(n, r).real());
-                put(discrete.F(n, r).imag());
-                put(2 * discrete.G(r, n).real());
-                put(-2 * discrete.G(r, n).imag());
-            }
-        }
-        if (kernel_limit_ == 0) return;
-        const Eigen::VectorXcd forgotten = detail::delayed_input(system, kernel_limit_);
-        for (Index n = 0; n < pairs_; ++n) {
-            Scalar* to = forgotten_.data() + (h / width * pairs_ + n) * 2 * width + h % width;
-            to[0] = static_cast<Scalar>(forgotten[n].real());
-            to[width] = static_cast<Scalar>(forgotten[n].imag());
-        }
-    }
-
     template <detail::Flow flow>
     void run(State& state, Index length, const Scalar* u, Index u_stride, Scalar* y, Index y_stride) const noexcept {
-        if (heads_ > 1 || kernel_limit_ > 0) return run_general<flow>(state, length, u, u_stride, y, y_stride);
-        switch (rank_) {
+        if (c_.heads > 1 || c_.kernel_limit > 0) return run_general<flow>(state, length, u, u_stride, y, y_stride);
+        switch (c_.rank) {
             case 0:
                 return run_rank<0, flow>(state, length, u, u_stride, y, y_stride);
             case 1:
@@ -199,10 +129,10 @@ private:
         constexpr Index fields = 6 + 4 * static_cast<Index>(Rank);
         constexpr Index output_field = fields - 2;
         constexpr std::size_t slots = std::max<std::size_t>(Rank, 1);
-        S4_ASSERT(state.x_.size() == lane_blocks<Scalar>(channels_) * width * pairs_ * 2,
+        S4_ASSERT(state.x_.size() == lane_blocks<Scalar>(c_.channels) * width * c_.pairs * 2,
                   "Recurrence: the state belongs to another system");
-        detail::for_each_lane_block<Scalar>(channels_, [&](Index block, Index first, Index active) {
-            const L D = L::load(feed_through_.data() + first);
+        detail::for_each_lane_block<Scalar>(c_.channels, [&](Index block, Index first, Index active) {
+            const L D = L::load(c_.feed_through.data() + first);
             L sigma[slots];
             for (std::size_t r = 0; r < Rank; ++r)
                 sigma[r] = L::load(state.sigma_.data() + (block * max_rank + static_cast<Index>(r)) * width);
@@ -212,9 +142,9 @@ private:
                 L next_sigma[slots];
                 for (std::size_t r = 0; r < Rank; ++r) next_sigma[r] = L::zero();
                 L output = flow == detail::Flow::free ? L::load_first(y + first + t * y_stride, active) : D * input;
-                Scalar* x = state.x_.data() + block * pairs_ * 2 * width;
-                const Scalar* c = coefficients_.data() + block * pairs_ * fields * width;
-                for (Index n = 0; n < pairs_; ++n, x += 2 * width, c += fields * width) {
+                Scalar* x = state.x_.data() + block * c_.pairs * 2 * width;
+                const Scalar* c = c_.coefficients.data() + block * c_.pairs * fields * width;
+                for (Index n = 0; n < c_.pairs; ++n, x += 2 * width, c += fields * width) {
                     const L a_re = L::load(c);
                     const L a_im = L::load(c + width);
                     L re = L::load(x);
@@ -250,33 +180,34 @@ private:
     template <detail::Flow flow>
     void run_general(State& state, Index length, const Scalar* u, Index u_stride, Scalar* y,
                      Index y_stride) const noexcept {
-        S4_ASSERT(state.x_.size() == lane_blocks<Scalar>(channels_) * width * pairs_ * 2,
+        S4_ASSERT(state.x_.size() == lane_blocks<Scalar>(c_.channels) * width * c_.pairs * 2,
                   "Recurrence: the state belongs to another system");
         alignas(storage_alignment) Scalar one_head[static_cast<std::size_t>(width)];
-        Scalar* const sums = heads_ > 1 ? state.sums_.data() : one_head;
-        const auto ranks = static_cast<std::size_t>(rank_);
-        detail::for_each_lane_block<Scalar>(channels_, [&](Index block, Index first, Index active) {
+        Scalar* const sums = c_.heads > 1 ? state.sums_.data() : one_head;
+        const auto ranks = static_cast<std::size_t>(c_.rank);
+        detail::for_each_lane_block<Scalar>(c_.channels, [&](Index block, Index first, Index active) {
             L sigma[max_rank];
             for (std::size_t r = 0; r < ranks; ++r)
                 sigma[r] = L::load(state.sigma_.data() + (block * max_rank + static_cast<Index>(r)) * width);
             for (Index t = 0; t < length; ++t) {
                 const L input =
                     flow == detail::Flow::free ? L::zero() : L::load_first(u + first + t * u_stride, active);
-                const L delayed = kernel_limit_ > 0 ? state.past_.exchange(block, t, input) : L::zero();
+                const L delayed = c_.kernel_limit > 0 ? state.past_.exchange(block, t, input) : L::zero();
                 Scalar* const out = flow == detail::Flow::state_only ? nullptr : y + first + t * y_stride;
                 if constexpr (flow != detail::Flow::state_only)
-                    for (Index head = 0; head < heads_; ++head) {
-                        const Scalar* D = feed_through_.data() + head * lane_blocks<Scalar>(channels_) * width + first;
-                        const L start = flow == detail::Flow::free ? L::load_first(out + head * channels_, active)
+                    for (Index head = 0; head < c_.heads; ++head) {
+                        const Scalar* D =
+                            c_.feed_through.data() + head * lane_blocks<Scalar>(c_.channels) * width + first;
+                        const L start = flow == detail::Flow::free ? L::load_first(out + head * c_.channels, active)
                                                                    : L::load(D) * input;
                         start.store(sums + head * width);
                     }
                 L next_sigma[max_rank];
                 for (std::size_t r = 0; r < ranks; ++r) next_sigma[r] = L::zero();
-                Scalar* x = state.x_.data() + block * pairs_ * 2 * width;
-                const Scalar* c = coefficients_.data() + block * pairs_ * fields() * width;
-                const Scalar* gone = kernel_limit_ > 0 ? forgotten_.data() + block * pairs_ * 2 * width : nullptr;
-                for (Index n = 0; n < pairs_; ++n, x += 2 * width, c += fields() * width) {
+                Scalar* x = state.x_.data() + block * c_.pairs * 2 * width;
+                const Scalar* c = c_.coefficients.data() + block * c_.pairs * c_.fields() * width;
+                const Scalar* gone = c_.kernel_limit > 0 ? c_.forgotten.data() + block * c_.pairs * 2 * width : nullptr;
+                for (Index n = 0; n < c_.pairs; ++n, x += 2 * width, c += c_.fields() * width) {
                     const L a_re = L::load(c);
                     const L a_im = L::load(c + width);
                     L re = L::load(x);
@@ -301,16 +232,16 @@ private:
                         next_sigma[r] =
                             fma(L::load(rank_field(c, r, 3)), im, fma(L::load(rank_field(c, r, 2)), re, next_sigma[r]));
                     if constexpr (flow != detail::Flow::state_only) {
-                        const Scalar* outputs = c + (4 + 4 * rank_) * width;
-                        for (Index head = 0; head < heads_; ++head, outputs += 2 * width)
+                        const Scalar* outputs = c + (4 + 4 * c_.rank) * width;
+                        for (Index head = 0; head < c_.heads; ++head, outputs += 2 * width)
                             fma(L::load(outputs + width), im, fma(L::load(outputs), re, L::load(sums + head * width)))
                                 .store(sums + head * width);
                     }
                 }
                 for (std::size_t r = 0; r < ranks; ++r) sigma[r] = next_sigma[r];
                 if constexpr (flow != detail::Flow::state_only)
-                    for (Index head = 0; head < heads_; ++head)
-                        L::load(sums + head * width).store_first(out + head * channels_, active);
+                    for (Index head = 0; head < c_.heads; ++head)
+                        L::load(sums + head * width).store_first(out + head * c_.channels, active);
             }
             for (std::size_t r = 0; r < ranks; ++r)
                 sigma[r].store(state.sigma_.data() + (block * max_rank + static_cast<Index>(r)) * width);
@@ -318,15 +249,7 @@ private:
         state.past_.advance(length);
     }
 
-    Index channels_;
-    Index heads_;
-    Index pairs_;
-    Index rank_;
-    Index kernel_limit_;
-    Storage<Scalar, coefficient_table> coefficients_;  // [lane block][n][field][lane]
-    Storage<Scalar> forgotten_;                        // Ā^m B̄, with which an input leaves again: [n][re, im][lane]
-    Storage<Scalar, detail::lane_table_size<Scalar>(Shape::channels, Shape::heads)>
-        feed_through_;  // D: [head][channel]
+    Coefficients c_;
 };
 
 }  // namespace s4::inline S4_ABI
