@@ -1,5 +1,6 @@
 // Runs one S4 layer over a sound twice – whole by FFT convolution, then sample by sample by the recurrent step – and
 // compares the results and the speed. Writes what the layer makes of the sound, and pictures of kernels and signals.
+#include "sound.hpp"
 #include <s4/fft/fftw.hpp>
 #include <s4/s4.hpp>
 
@@ -24,8 +25,7 @@
 namespace {
 
 namespace fs = std::filesystem;
-using Signal = Eigen::VectorXf;
-using Error = std::runtime_error;
+using namespace examples;
 
 struct Options {
     std::string input = "/usr/share/sounds/alsa/Front_Center.wav";
@@ -35,40 +35,6 @@ struct Options {
     std::uint64_t seed = 1;
     bool no_plot = false;
 };
-
-struct Sound {
-    Signal samples;  // the mean of the file's channels
-    int rate = 0;    // Hz
-};
-
-Sound read_sound(const std::string& path) {
-    if (!fs::exists(path))
-        throw Error("no such file: " + path + " (the default sound comes with Debian's package alsa-utils)");
-    if (fs::is_directory(path)) throw Error("expected a sound file, found a folder: " + path);
-    SndfileHandle file{path};
-    if (file.error() != SF_ERR_NO_ERROR) throw Error("cannot read " + path + ": " + file.strError());
-
-    constexpr sf_count_t block = 4096, longest = sf_count_t{1} << 30;  // the result has to fit into a WAV file
-    const auto width = static_cast<std::size_t>(file.channels());
-    std::vector<float> frames(block * width), mono;
-    for (sf_count_t count = 0; (count = file.readf(frames.data(), block)) > 0;) {
-        for (std::size_t t = 0; t < static_cast<std::size_t>(count); ++t) {
-            float sum = 0;
-            for (std::size_t c = 0; c < width; ++c) {
-                const float value = frames[t * width + c];
-                if (!std::isfinite(value))
-                    throw Error(path + ": sample " + std::to_string(mono.size()) + " of channel " + std::to_string(c) +
-                                " is not a finite number");
-                sum += value / static_cast<float>(width);
-            }
-            mono.push_back(sum);
-        }
-        if (std::ssize(mono) > longest) throw Error(path + ": more than " + std::to_string(longest) + " samples");
-    }
-    if (file.error() != SF_ERR_NO_ERROR) throw Error("cannot read " + path + ": " + file.strError());
-    if (mono.empty()) throw Error(path + ": the file holds no samples");
-    return {Eigen::Map<const Signal>(mono.data(), std::ssize(mono)), file.samplerate()};
-}
 
 /// 16-bit WAV, complete or not there at all.
 void write_sound(const Sound& sound, const fs::path& path) {

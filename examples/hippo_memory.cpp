@@ -1,0 +1,198 @@
+// Listens to a sound sample by sample and keeps N numbers of it, never a sample: what the last 5 ms were (LegT), and
+// how loud the last second was (LegT over a window, LegS over everything since it began). Then compares with the truth.
+#include "sound.hpp"
+#include <s4/recurrence/hippo_memory.hpp>
+#include <s4/recurrence/legs_memory.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <exception>
+#include <fstream>
+#include <iomanip>
+#include <iostream>
+#include <new>
+#include <system_error>
+
+namespace {
+
+using namespace examples;
+using s4::Index;
+
+constexpr std::array<Index, 5> sizes{16, 32, 64, 128, 256};
+constexpr std::size_t shown = 2;  // of these sizes, the one whose envelopes are drawn
+
+struct Options {
+    std::string input = "/usr/share/sounds/alsa/Front_Center.wav";
+    std::string output_dir = "hippo_memory_output";
+    bool no_plot = false;
+};
+
+/// A piece of the signal and what the memories of all sizes give back of it, each [samples].
+struct Recall {
+    Signal truth;
+    std::array<Signal, sizes.size()> recalled;
+
+    /// RMS of the error relative to that of the truth, in percent.
+    [[nodiscard]] double error(std::size_t size) const {
+        const double energy = truth.cast<double>().squaredNorm();
+        return energy > 0 ? 100 * std::sqrt((recalled[size] - truth).cast<double>().squaredNorm() / energy) : 0;
+    }
+};
+
+/// How loud the sound is: its size, smoothed over 10 ms.
+Signal envelope_of(const Sound& sound) {
+    Signal envelope(sound.samples.size());
+    const float rate = 1.0F / std::max(1.0F, 0.01F * static_cast<float>(sound.rate));
+    float level = 0;
+    for (Index t = 0; t < envelope.size(); ++t) envelope[t] = level += rate * (std::abs(sound.samples[t]) - level);
+    return envelope;
+}
+
+/// The last `window` samples before `end`, by LegT. Every sample up to there goes through the memory.
+Recall recall_window(const Signal& signal, Index end, Index window) {
+    Recall recall{.truth = signal.segment(end - window, window), .recalled = {}};
+    const auto whole = static_cast<double>(window);
+    const Eigen::VectorXd lags =  // the middle of each sample, the oldest first
+        Eigen::VectorXd::LinSpaced(window, whole - 0.5, 0.5) / whole;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        const s4::HippoMemory<float> memory({.state_size = sizes[i], .hippo = s4::LegT{}, .window = whole},
+                                            s4::ZeroOrderHold{});
+        auto state = memory.make_state();
+        for (Index t = 0; t < end; ++t) memory.step(state, signal.segment(t, 1).transpose());
+        recall.recalled[i] = memory.reconstruct(state, lags);
+    }
+    return recall;
+}
+
+/// The same of a scale-invariant LegS memory that began to listen `window` samples ago.
+Recall recall_everything(const Signal& signal, Index end, Index window) {
+    Recall recall{.truth = signal.segment(end - window, window), .recalled = {}};
+    const auto whole = static_cast<double>(window);
+    const Eigen::VectorXd points = Eigen::VectorXd::LinSpaced(window, 0.5, whole - 0.5) / whole;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        const s4::LegsMemory<float> memory(1, sizes[i]);
+        auto state = memory.make_state();
+        for (Index t = end - window; t < end; ++t) memory.step(state, signal.segment(t, 1).transpose());
+        recall.recalled[i] = memory.reconstruct(state, points);
+    }
+    return recall;
+}
+
+void write_curves(std::ofstream& script, const char* name, double start, double rate, double scale,
+                  std::initializer_list<const Signal*> curves) {
+    script << '$' << name << " << EOD\n";
+    const Index length = (*curves.begin())->size();
+    const Index stride = std::max<Index>(1, length / 2000);  // more than the picture has columns
+    for (Index t = 0; t < length; t += stride) {
+        script << scale * (start + static_cast<double>(t) / rate);
+        for (const Signal* curve : curves) script << ' ' << (*curve)[t];
+        script << '\n';
+    }
+    script << "EOD\n";
+}
+
+/// Draws memory.png in the folder. The command holds no name that a user chose.
+bool plot(const fs::path& folder, double rate, Index moment, const Recall& wave, Index end, const Recall& by_legt,
+          const Recall& by_legs) {
+    if (std::system("gnuplot --version > /dev/null 2>&1") != 0) return false;
+    fs::current_path(folder);
+    std::ofstream script{"plot.gp"};
+    const auto seconds = [rate](Index samples) { return static_cast<double>(samples) / rate; };
+    write_curves(script, "wave", seconds(moment - wave.truth.size()), rate, 1e3,
+                 {&wave.truth, &wave.recalled[0], &wave.recalled[1], &wave.recalled[2]});
+    write_curves(script, "envelope", seconds(end - by_legt.truth.size()), rate, 1,
+                 {&by_legt.truth, &by_legt.recalled[shown], &by_legs.recalled[shown]});
+    script << "$errors << EOD\n";
+    for (std::size_t i = 0; i < sizes.size(); ++i)
+        script << sizes[i] << ' ' << wave.error(i) << ' ' << by_legt.error(i) << ' ' << by_legs.error(i) << '\n';
+    script << "EOD\n"
+              "set terminal pngcairo size 1200, 1350 font 'sans,12'\nset output 'memory.png'\n"
+              "set multiplot layout 3, 1\nset grid lc rgb '#dddddd'\nset key outside right top\nset lmargin 10\n"
+              "set style line 1 lc rgb '#999999' lw 5\nset style line 2 lc rgb '#d95f02' lw 1.5\n"
+              "set style line 3 lc rgb '#1b9e77' lw 1.5\nset style line 4 lc rgb '#5e3c99' lw 1.5\n"
+              "set title 'The last 5 ms, from the coefficients of LegT'\nset xlabel 'time (ms)'\n"
+              "set ylabel 'sample'\nset autoscale xfix\n"
+              "plot $wave using 1:2 with lines ls 1 title 'truth', ";
+    for (int i = 0; i < 3; ++i)
+        script << "$wave using 1:" << i + 3 << " with lines ls " << i + 2
+               << " title 'N = " << sizes[static_cast<std::size_t>(i)] << (i < 2 ? "', " : "'\n");
+    script << "set title 'How loud the last second was, from " << sizes[shown]
+           << " coefficients'\nset xlabel 'time (s)'\nset ylabel 'envelope'\n"
+              "plot $envelope using 1:2 with lines ls 1 title 'truth', "
+              "$envelope using 1:3 with lines ls 2 title 'LegT', $envelope using 1:4 with lines ls 3 title 'LegS'\n"
+              "set title 'Error of what is remembered'\nset xlabel 'coefficients N'\n"
+              "set ylabel 'RMS error (% of the RMS of the truth)'\nset logscale xy\nset xrange [14:290]\n"
+              "set xtics (16, 32, 64, 128, 256)\nset style data linespoints\nset pointsize 1.5\n"
+              "plot $errors using 1:2 ls 4 pt 7 title 'last 5 ms, LegT', $errors using 1:3 ls 2 pt 7 title "
+              "'envelope, LegT', $errors using 1:4 ls 3 pt 7 title 'envelope, LegS'\nunset multiplot\n";
+    script.close();
+    if (!script || std::system("gnuplot plot.gp") != 0) {
+        fs::remove("memory.png");
+        throw Error("gnuplot could not draw the picture; its script is " + (folder / "plot.gp").string());
+    }
+    return true;
+}
+
+void run(const Options& options) {
+    const Sound sound = read_sound(options.input);
+    const Index length = sound.samples.size();
+    const Index window = std::max<Index>(1, sound.rate / 200);  // 5 ms
+    if (length < window) throw Error(options.input + ": shorter than 5 ms");
+    std::error_code failure;
+    fs::create_directories(options.output_dir, failure);
+    if (failure) throw Error("cannot make the folder " + options.output_dir + ": " + failure.message());
+
+    // The 5 ms are those around the loudest sample, the second is the last of the file.
+    Index loudest = 0;
+    sound.samples.cwiseAbs().maxCoeff(&loudest);
+    const Index moment = std::clamp(loudest + window / 2, window, length);
+    const Recall wave = recall_window(sound.samples, moment, window);
+    const Signal envelope = envelope_of(sound);
+    const Index second = std::min<Index>(sound.rate, length);
+    const Recall by_legt = recall_window(envelope, length, second);
+    const Recall by_legs = recall_everything(envelope, length, second);
+
+    const auto rate = static_cast<double>(sound.rate);
+    std::cout << "input               " << options.input << ": " << length << " samples, " << sound.rate << " Hz\n"
+              << std::setprecision(4) << "last 5 ms           " << window << " samples up to "
+              << static_cast<double>(moment) / rate << " s\n"
+              << "last second         " << second << " samples up to " << static_cast<double>(length) / rate << " s\n"
+              << "RMS error relative to the truth, in percent:\n"
+              << "   N    last 5 ms, LegT    envelope, LegT    envelope, LegS\n"
+              << std::fixed << std::setprecision(3);
+    for (std::size_t i = 0; i < sizes.size(); ++i)
+        std::cout << std::setw(4) << sizes[i] << std::setw(19) << wave.error(i) << std::setw(18) << by_legt.error(i)
+                  << std::setw(18) << by_legs.error(i) << '\n';
+    std::cout << std::flush;
+    if (options.no_plot) return;
+    const fs::path folder = fs::canonical(options.output_dir);
+    if (plot(folder, rate, moment, wave, length, by_legt, by_legs))
+        std::cout << "picture             " << (folder / "memory.png").string() << '\n';
+    else
+        std::cout << "picture             none: gnuplot was not found (apt-get install gnuplot-nox)\n";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Options options;
+    CLI::App app{"Compresses a sound online into HiPPO coefficients and shows what they remember of it."};
+    app.add_option("--input", options.input, "Sound file (WAV, FLAC, ...)")->capture_default_str();
+    app.add_option("--output-dir", options.output_dir, "Folder for the picture")->capture_default_str();
+    app.add_flag("--no-plot", options.no_plot, "Draw no picture");
+    try {
+        app.parse(argc, argv);
+        run(options);
+        return EXIT_SUCCESS;
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    } catch (const std::bad_alloc&) {
+        std::cerr << "hippo_memory: out of memory\n";
+    } catch (const std::exception& error) {
+        std::cerr << "hippo_memory: " << error.what() << '\n';
+    }
+    return EXIT_FAILURE;
+}
