@@ -42,12 +42,16 @@ struct Recall {
     }
 };
 
-/// How loud the sound is: its size, smoothed over 10 ms.
+/// How loud the sound is: its size, smoothed twice over 10 ms.
 Signal envelope_of(const Sound& sound) {
     Signal envelope(sound.samples.size());
     const float rate = 1.0F / std::max(1.0F, 0.01F * static_cast<float>(sound.rate));
-    float level = 0;
-    for (Index t = 0; t < envelope.size(); ++t) envelope[t] = level += rate * (std::abs(sound.samples[t]) - level);
+    float once = 0;
+    float twice = 0;
+    for (Index t = 0; t < envelope.size(); ++t) {
+        once += rate * (std::abs(sound.samples[t]) - once);
+        envelope[t] = twice += rate * (once - twice);
+    }
     return envelope;
 }
 
@@ -81,13 +85,14 @@ Recall recall_everything(const Signal& signal, Index end, Index window) {
     return recall;
 }
 
-void write_curves(std::ofstream& script, const char* name, double start, double rate, double scale,
+/// Curves of equal length over the time before their end, in units of 1/`per_second` s.
+void write_curves(std::ofstream& script, const char* name, double rate, double per_second,
                   std::initializer_list<const Signal*> curves) {
     script << '$' << name << " << EOD\n";
     const Index length = (*curves.begin())->size();
     const Index stride = std::max<Index>(1, length / 2000);  // more than the picture has columns
     for (Index t = 0; t < length; t += stride) {
-        script << scale * (start + static_cast<double>(t) / rate);
+        script << per_second * static_cast<double>(t - length) / rate;
         for (const Signal* curve : curves) script << ' ' << (*curve)[t];
         script << '\n';
     }
@@ -95,32 +100,29 @@ void write_curves(std::ofstream& script, const char* name, double start, double 
 }
 
 /// Draws memory.png in the folder. The command holds no name that a user chose.
-bool plot(const fs::path& folder, double rate, Index moment, const Recall& wave, Index end, const Recall& by_legt,
-          const Recall& by_legs) {
+bool plot(const fs::path& folder, double rate, const Recall& wave, const Recall& by_legt, const Recall& by_legs) {
     if (std::system("gnuplot --version > /dev/null 2>&1") != 0) return false;
     fs::current_path(folder);
     std::ofstream script{"plot.gp"};
-    const auto seconds = [rate](Index samples) { return static_cast<double>(samples) / rate; };
-    write_curves(script, "wave", seconds(moment - wave.truth.size()), rate, 1e3,
-                 {&wave.truth, &wave.recalled[0], &wave.recalled[1], &wave.recalled[2]});
-    write_curves(script, "envelope", seconds(end - by_legt.truth.size()), rate, 1,
-                 {&by_legt.truth, &by_legt.recalled[shown], &by_legs.recalled[shown]});
+    write_curves(script, "wave", rate, 1e3, {&wave.truth, &wave.recalled[0], &wave.recalled[1], &wave.recalled[2]});
+    write_curves(script, "envelope", rate, 1, {&by_legt.truth, &by_legt.recalled[shown], &by_legs.recalled[shown]});
     script << "$errors << EOD\n";
     for (std::size_t i = 0; i < sizes.size(); ++i)
         script << sizes[i] << ' ' << wave.error(i) << ' ' << by_legt.error(i) << ' ' << by_legs.error(i) << '\n';
     script << "EOD\n"
               "set terminal pngcairo size 1200, 1350 font 'sans,12'\nset output 'memory.png'\n"
-              "set multiplot layout 3, 1\nset grid lc rgb '#dddddd'\nset key outside right top\nset lmargin 10\n"
+              "set multiplot layout 3, 1\nset grid lt 1 lc rgb '#e4e4e4'\nset key outside right top\nset lmargin "
+              "10\nset rmargin 26\n"
               "set style line 1 lc rgb '#999999' lw 5\nset style line 2 lc rgb '#d95f02' lw 1.5\n"
               "set style line 3 lc rgb '#1b9e77' lw 1.5\nset style line 4 lc rgb '#5e3c99' lw 1.5\n"
-              "set title 'The last 5 ms, from the coefficients of LegT'\nset xlabel 'time (ms)'\n"
+              "set title 'The last 5 ms, from the coefficients of LegT'\nset xlabel 'time before now (ms)'\n"
               "set ylabel 'sample'\nset autoscale xfix\n"
               "plot $wave using 1:2 with lines ls 1 title 'truth', ";
     for (int i = 0; i < 3; ++i)
         script << "$wave using 1:" << i + 3 << " with lines ls " << i + 2
                << " title 'N = " << sizes[static_cast<std::size_t>(i)] << (i < 2 ? "', " : "'\n");
     script << "set title 'How loud the last second was, from " << sizes[shown]
-           << " coefficients'\nset xlabel 'time (s)'\nset ylabel 'envelope'\n"
+           << " coefficients'\nset xlabel 'time before now (s)'\nset ylabel 'envelope'\n"
               "plot $envelope using 1:2 with lines ls 1 title 'truth', "
               "$envelope using 1:3 with lines ls 2 title 'LegT', $envelope using 1:4 with lines ls 3 title 'LegS'\n"
               "set title 'Error of what is remembered'\nset xlabel 'coefficients N'\n"
@@ -157,19 +159,18 @@ void run(const Options& options) {
 
     const auto rate = static_cast<double>(sound.rate);
     std::cout << "input               " << options.input << ": " << length << " samples, " << sound.rate << " Hz\n"
-              << std::setprecision(4) << "last 5 ms           " << window << " samples up to "
+              << std::fixed << std::setprecision(3) << "last 5 ms           " << window << " samples up to "
               << static_cast<double>(moment) / rate << " s\n"
               << "last second         " << second << " samples up to " << static_cast<double>(length) / rate << " s\n"
               << "RMS error relative to the truth, in percent:\n"
-              << "   N    last 5 ms, LegT    envelope, LegT    envelope, LegS\n"
-              << std::fixed << std::setprecision(3);
+              << "   N    last 5 ms, LegT    envelope, LegT    envelope, LegS\n";
     for (std::size_t i = 0; i < sizes.size(); ++i)
         std::cout << std::setw(4) << sizes[i] << std::setw(19) << wave.error(i) << std::setw(18) << by_legt.error(i)
                   << std::setw(18) << by_legs.error(i) << '\n';
     std::cout << std::flush;
     if (options.no_plot) return;
     const fs::path folder = fs::canonical(options.output_dir);
-    if (plot(folder, rate, moment, wave, length, by_legt, by_legs))
+    if (plot(folder, rate, wave, by_legt, by_legs))
         std::cout << "picture             " << (folder / "memory.png").string() << '\n';
     else
         std::cout << "picture             none: gnuplot was not found (apt-get install gnuplot-nox)\n";

@@ -163,11 +163,11 @@ private:
                     sum[row][b] = L::broadcast(B_bar_.data()[block * rows_at_once + row]) * input[b];
             const Scalar* entry = change_.data() + block * states_ * rows_at_once;
             for (Index column = 0; column < columns_.data()[block]; ++column, entry += rows_at_once)
-                for (Index b = 0; b < Blocks; ++b) {
+                detail::unrolled<Blocks>([&](auto b) {
                     const L value = L::load(x + b * block_size() + column * width);
-                    for (Index row = 0; row < rows_at_once; ++row)
-                        sum[row][b] = fma(L::broadcast(entry[row]), value, sum[row][b]);
-                }
+                    detail::unrolled<rows_at_once>(
+                        [&](auto row) { sum[row][b] = fma(L::broadcast(entry[row]), value, sum[row][b]); });
+                });
             for (Index row = 0; row < rows_at_once; ++row)
                 for (Index b = 0; b < Blocks; ++b)
                     sum[row][b].store(change + b * block_size() + (block * rows_at_once + row) * width);

@@ -5,12 +5,20 @@
 
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 
 namespace s4::inline S4_ABI::detail {
 
 /// `Count` values that live in registers once loops over them are unrolled.
 template <class T, Index Count>
 using Registers = T[static_cast<std::size_t>(Count)];
+
+/// Calls `body(i)` for i = 0 … Count − 1, each a constant: a loop over registers that is unrolled at any optimisation.
+template <Index Count, class Body>
+void unrolled(const Body& body) noexcept {
+    [&]<Index... i>(std::integer_sequence<Index, i...>) { (body(std::integral_constant<Index, i>{}), ...); }
+    (std::make_integer_sequence<Index, Count>{});
+}
 
 /// Calls `body(first block, number of blocks as a constant)` for groups of four, two and one of the lane blocks: the
 /// sums over n of several blocks hide each other's latency.

@@ -121,11 +121,12 @@ private:
             LegsSum<Scalar> sum = LegsSum<Scalar>::load(z);
             L g = sum.value;
             L change = g;
-            for (Index j = Terms - 1; j >= 0; --j) {
+            unrolled<Terms>([&](auto i) {
+                constexpr Index j = Terms - 1 - i;
                 change = fma(minus_order, g, rest[j]);
                 rest[j] = fma(minus_weight, g, rest[j]);
-                if (j > 0) g = fma(scale[j], change, sum.value);
-            }
+                if constexpr (j > 0) g = fma(scale[j], change, sum.value);
+            });
             sum.add(scale[0], change);
             sum.store(z);
         }
@@ -188,11 +189,11 @@ private:
         }
         Index k = 0;
         for (; k < n; k += 2, z += 2 * legs_fields<Scalar> * width)
-            for (Index b = 0; b < Blocks; ++b) {
+            unrolled<Blocks>([&](auto b) {
                 even[b] = fma(L::broadcast(row[k]), L::load(z + b * block_size), even[b]);
                 odd[b] =
                     fma(L::broadcast(row[k + 1]), L::load(z + b * block_size + legs_fields<Scalar> * width), odd[b]);
-            }
+            });
         for (Index b = 0; b < Blocks; ++b) {
             if (k == n) even[b] = fma(L::broadcast(row[k]), L::load(z + b * block_size), even[b]);
             (even[b] + odd[b]).store(work.changes.data() + ((block + b) * states_ + n) * width);

@@ -123,19 +123,19 @@ private:
             for (Index i = 0; i < last; ++i, z += legs_fields<Scalar> * width) {
                 const L minus_order = L::broadcast(-order_.data()[first + i]);
                 Registers<LegsSum<Scalar>, Blocks> sum;
-                for (Index b = 0; b < Blocks; ++b) sum[b] = LegsSum<Scalar>::load(z + b * block_size);
-                for (Index step = 0; step < Steps; ++step) {
+                unrolled<Blocks>([&](auto b) { sum[b] = LegsSum<Scalar>::load(z + b * block_size); });
+                unrolled<Steps>([&](auto step) {
                     const Scalar* at = factors + step * fields * width + i;
                     const L kept = L::broadcast(at[0]);
                     const L taken = L::broadcast(at[width]);
                     const L q = L::broadcast(at[2 * width]);
-                    for (Index b = 0; b < Blocks; ++b) {
+                    unrolled<Blocks>([&](auto b) {
                         const L change = fma(minus_order, sum[b].value, rest[step][b]);
                         rest[step][b] = fma(kept, rest[step][b], taken * sum[b].value);
                         sum[b].add(q, change);
-                    }
-                }
-                for (Index b = 0; b < Blocks; ++b) sum[b].store(z + b * block_size);
+                    });
+                });
+                unrolled<Blocks>([&](auto b) { sum[b].store(z + b * block_size); });
             }
         }
     }
