@@ -224,6 +224,8 @@ TEST(LegsMemory, RefusesWhatMakesNoMemory) {
     EXPECT_S4_ERROR((LegsMemory<float>{1, 0}), "state_size", "found 0");
     EXPECT_S4_ERROR((LegsMemory<float, ZeroOrderHold>{1, -3}), "state_size", "found -3");
     EXPECT_S4_ERROR((LegsMemory<float>{1, (Index{1} << 20) + 1}), "state_size", "[1, 1048576]");
+    const LegsMemory<float> vast(Index{1} << 30, Index{1} << 20);  // more than an address can name
+    EXPECT_S4_ERROR(static_cast<void>(vast.make_state()), "out of memory");
     const LegsMemory<float> memory(2, 3);
     auto state = memory.make_state();
     using Coefficients = LegsMemory<float>::Coefficients;
