@@ -9,6 +9,7 @@ namespace s4::golden {
 // Each compares one file; see the README of the oracles for the formulas.
 void check_hippo_transition(Case& test);
 void check_hippo_nplr(Case& test);
+void check_hippo_memory(Case& test);
 void check_s4d_init(Case& test);
 void check_discretisation(Case& test);
 void check_cauchy(Case& test);
@@ -18,6 +19,8 @@ void check_dplr_layer(Case& test);
 void check_diagonal_layer(Case& test);
 void check_dss(Case& test);
 void check_minimal_diagonal_layer(Case& test);
+void check_lmu_memory(Case& test);
+void check_lssl(Case& test);
 
 /// One family: a check, or the name of the feature that it waits for.
 struct Family {

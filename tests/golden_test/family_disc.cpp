@@ -2,25 +2,12 @@
 #include <s4/discretize/dense.hpp>
 
 #include <set>
+#include <tests/golden_test/choices.hpp>
 #include <tests/golden_test/families.hpp>
-#include <variant>
 
 namespace s4::golden {
 
 namespace {
-
-using Rule = std::variant<Euler, BackwardEuler, Bilinear, GeneralisedBilinear, ZeroOrderHold, Dirac>;
-
-/// "gbt0.3" is the generalised bilinear rule of weight 0.3.
-Rule rule_from_name(const std::string& name) {
-    if (name == Euler::name) return Euler{};
-    if (name == BackwardEuler::name) return BackwardEuler{};
-    if (name == Bilinear::name) return Bilinear{};
-    if (name == ZeroOrderHold::name) return ZeroOrderHold{};
-    if (name == Dirac::name) return Dirac{};
-    if (name.starts_with("gbt")) return GeneralisedBilinear{number_from(std::string_view{name}.substr(3), name)};
-    throw Error("there is no rule '" + name + "'");
-}
 
 struct StepValues {
     Values A_bar;

@@ -4,27 +4,13 @@
 #include <algorithm>
 #include <numbers>
 #include <set>
+#include <tests/golden_test/choices.hpp>
 #include <tests/golden_test/families.hpp>
 #include <tests/support/instances.hpp>
-#include <variant>
 
 namespace s4::golden {
 
 namespace {
-
-/// The measure that the metadata name, with the parameters that stand beside the name.
-Hippo measure_of(const GoldenFile& file) {
-    Hippo hippo = hippo_from_name(file.text("measure"));
-    std::visit(
-        [&file](auto& measure) {
-            if constexpr (requires { measure.alpha; })
-                if (file.has_metadata("alpha")) measure.alpha = file.number("alpha");
-            if constexpr (requires { measure.beta; })
-                if (file.has_metadata("beta")) measure.beta = file.number("beta");
-        },
-        hippo);
-    return hippo;
-}
 
 /// The sizes N of the tensors "n<N>.…", and those that the metadata "N" promise ("[2, 4, 8]") unless an error of the
 /// reference is recorded for them.
