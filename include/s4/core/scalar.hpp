@@ -23,7 +23,8 @@ template <class T>
 concept RealScalar = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, long double>;
 
 /// Sizes fixed at compile time: N states (N/2 stored conjugate pairs), H channels and outputs for each of them (heads);
-/// Dynamic where unknown. Static and run-time sizes are one class: only the storage differs.
+/// Dynamic where unknown; in this order: Shape<64, 16> is N = 64, H = 16. Static and run-time sizes are one class: only
+/// the storage differs.
 template <int StateSize = Dynamic, int Channels = Dynamic, int Heads = Channels == Dynamic ? Dynamic : 1>
 struct Shape {
     static_assert(StateSize == Dynamic || (StateSize > 0 && StateSize % 2 == 0),

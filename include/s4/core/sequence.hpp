@@ -3,6 +3,7 @@
 
 #include <s4/core/scalar.hpp>
 
+#include <concepts>
 #include <span>
 #include <type_traits>
 
@@ -136,6 +137,10 @@ public:
         static_assert(always_false<Derived>, "s4: the output is const: it cannot be written to");
     }
     FrameRef(std::span<T> frame) noexcept : data_{frame.data()}, size_{std::ssize(frame)} {}
+    /// From a std::vector or std::array.
+    template <class Container>
+    requires std::convertible_to<Container&, std::span<T>> FrameRef(Container& frame)
+    noexcept : FrameRef{std::span<T>{frame}} {}
 
     [[nodiscard]] T* data() const noexcept { return data_; }
     [[nodiscard]] Index size() const noexcept { return size_; }

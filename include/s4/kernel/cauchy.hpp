@@ -26,6 +26,9 @@ struct TwoFloat {
 
 }  // namespace detail
 
+/// The product of the S4 paper for any nodes; S4 kernels have theirs on the imaginary axis and use CauchySums, which
+/// shares one division among all their sums.
+///
 /// result[l] = Σ_n v_n / (z_l − w_n) + conj(v_n) / (z_l − conj w_n), with v, w [N] and z, result [L]. Nodes and poles
 /// come in double and are subtracted as pairs of numbers, so a float result is right to a few roundings near a pole
 /// as long as double tells node from pole. O(N L); does not allocate. Infinite where a node meets a pole.

@@ -33,7 +33,12 @@ private:
     Storage<std::complex<Scalar>> values_;
 };
 
-/// The generating function of a DPLR kernel of length n at e^{-2πik/n}, k = 0 … n/2, with the sums in `Compute`.
+/// The generating function of a DPLR kernel of length n at ω = e^{-2πik/n}, k = 0 … n/2, with the sums in `Compute`.
+///
+/// Algorithm 1 of the S4 paper evaluates 2/(1 + ω) [k_CB − k_CP (1 + k_PP)⁻¹ k_PB] with k_vw = Σ_n dt v_n w_n/(g − dt
+/// λ_n) and g = 2(1 − ω)/(1 + ω). Here ω is on the unit circle, so with t = tan(πk/n) that is g = 2it and 2/(1 + ω) = 1
+/// + it: k_vw = Σ_n (dt/2) v_n w_n/(it − μ_n) with μ = dt λ/2, sums over nodes on the imaginary axis. ω = −1 (t
+/// infinite) has the limit Σ_n dt C_n B_n/2 over all states. Only the projection of B on P, below, is not in the paper.
 template <RealScalar Compute>
 class DplrSpectrum {
 public:

@@ -11,13 +11,19 @@
 #include <algorithm>
 #include <limits>
 #include <span>
+#include <type_traits>
 
 namespace s4::inline S4_ABI {
 
 /// Makes one kernel after the other: specialised beside the kernels of every system. `generator(workspace, c·H + h,
 /// kernel)` writes K_ch[l] = C_ch Ā_h^l B̄_h (without D), l < kernel.size() ≤ the length it was made for.
 template <class Ssm, class Fft>
-class KernelGenerator;
+class KernelGenerator {
+    static_assert(!std::is_same_v<Fft, Fft>,
+                  "s4: there are no kernels of this system with this FFT: a Dplr system needs the definition of its "
+                  "FFT, #include "
+                  "<s4/fft/fftw.hpp> or <s4/fft/kiss_fft.hpp>; any other the header of its kernel in <s4/kernel/…>");
+};
 
 /// Kernels of a bidirectional system are those of the system, the anticausal ones behind the causal ones.
 template <class Ssm, class Fft>

@@ -81,8 +81,13 @@ struct LayerWorkspace {
 
 /// An S4 layer of H independent single-input systems, each with one or several outputs (heads): y = K * u + D u.
 ///
-/// `Ssm` is Dplr (S4), Diagonal (S4D), Dense (<s4/layer/dense_layer.hpp>) or Bidirectional of one of the first two;
-/// `Mode` picks the calls that exist. Both modes hold the same parameters:
+/// `Ssm` is the system, `Mode` picks the calls that exist:
+///     system     what A is                         layer of it, for short
+///     Dplr       diagonal plus low rank            S4<Scalar, Mode>
+///     Diagonal   diagonal                          S4D<Scalar, Mode>
+///     Dense      any matrix                        Lssl<Scalar, Mode>, <s4/layer/dense_layer.hpp>
+///     Bidirectional<Dplr or Diagonal>, both ways   S4Layer<Bidirectional<…>, Mode::convolution>
+/// Both modes hold the same parameters:
 ///     S4Layer<Ssm, Mode::recurrence> stream{layer.parameters()};
 /// and a state that comes out of one mode goes on in the other. Two phases: the constructor, prepare, make_workspace
 /// and make_state may allocate and raise Error; forward, step and scan are noexcept and do neither. A layer is const
@@ -140,6 +145,8 @@ public:
     /// when the length is not in [1, max_fft_size], a kernel is not finite or memory runs out; the layer then is as it
     /// was. Workspaces made before belong to the old length: make new ones.
     void prepare(Index length, Planning planning = Planning::estimate) requires ConvolutionMode<M> {
+        detail::require(length >= 1 && length <= max_fft_size, "S4Layer::prepare: the length must lie in [1, ",
+                        max_fft_size, "], found ", length);
         detail::or_out_of_memory("S4Layer::prepare", [&] { prepared_.prepare(parameters_, length, planning); });
     }
     /// The longest sequence `forward` takes; 0 before `prepare`.

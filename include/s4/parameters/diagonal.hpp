@@ -16,7 +16,13 @@
 
 namespace s4::inline S4_ABI {
 
-struct ZeroOrderHold;  // <s4/discretize/zero_order_hold.hpp>
+// The rules, so that leaving a header out is an error that says so: <s4/discretize/…>.
+struct ZeroOrderHold;
+struct Bilinear;
+struct Euler;
+struct BackwardEuler;
+struct Dirac;
+class GeneralisedBilinear;
 template <class Ssm>
 struct Bidirectional;
 
@@ -26,7 +32,7 @@ struct DiagonalSystem {
     Eigen::VectorXcd B;       ///< [N/2]
     Eigen::VectorXcd C;       ///< [N/2]
     Eigen::VectorXd dt;       ///< [N/2], seconds (or any unit) per sample, of each mode
-    double D = 0;
+    double D = 0;             ///< feed-through
 };
 
 /// Diagonal system discretised by `Rule` (ZeroOrderHold as in S4D's tables, or any other). `Shape` fixes N and H at
@@ -136,7 +142,7 @@ private:
         detail::check_options(name, p);
         detail::resize(name, p, channels, pairs, detail::steps_are_tied(systems) ? 1 : pairs, layout);
         for (Index row = 0; row < p.C.rows(); ++row)
-            detail::write_channel(p, row, systems[static_cast<std::size_t>(row)]);
+            detail::write_channel(name, p, row, systems[static_cast<std::size_t>(row)]);
         return p;
     }
 };

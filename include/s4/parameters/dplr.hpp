@@ -21,14 +21,19 @@ template <class Ssm>
 struct Bidirectional;
 
 /// One channel (and head) of a DPLR system, in double and in natural values: x' = (Λ − Σ_r P_r P_r*) x + B u,
-/// y = 2 Re(C x) + D u. Half of each conjugate pair is stored; the sums of P_r P_r* run over both halves.
+/// y = 2 Re(C x) + D u.
+///
+/// The papers write y = C x over N states. A real matrix has its eigenvalues in conjugate pairs, and in the eigenbasis
+/// everything else (B, C, P, x) comes in such pairs too; so one half is stored, N/2 numbers, and what the papers sum
+/// over N states is twice the real part of the sum over the stored ones. That holds for P* x inside of A as well. Which
+/// half does not matter: here it is the one with Im λ ≤ 0.
 struct DplrSystem {
     Eigen::VectorXcd lambda;  ///< [N/2], Re < 0
     Eigen::MatrixXcd P;       ///< [rank × N/2]
     Eigen::VectorXcd B;       ///< [N/2]
     Eigen::VectorXcd C;       ///< [N/2], plain or C~ (see kernel_length)
     Eigen::VectorXd dt;       ///< [N/2], seconds (or any unit) per sample; row n of A and B is scaled by dt[n]
-    double D = 0;
+    double D = 0;             ///< feed-through
     Index kernel_length = 0;  ///< 0: C is plain; n: C holds C~ = C (I − Ā^n), with Ā at rate 1
     double rate = 1;          ///< what one sample spans, in units of dt; 1 unless `kernel_length` keeps dt as it is
 };
@@ -40,6 +45,9 @@ inline constexpr int max_rank = 4;
 /// compile time or leaves them to run time.
 template <RealScalar S, class Shape_ = Shape<>>
 struct Dplr {
+    static_assert(
+        requires { Shape_::pairs; },
+        "s4::Dplr is always discretised by the bilinear rule: its second argument is a Shape, not a rule");
     using Scalar = S;
     using Rule = Bilinear;
     using Shape = Shape_;
@@ -181,7 +189,7 @@ private:
         p.P.resize(rank * p.sets(), pairs);
         for (Index row = 0; row < p.C.rows(); ++row) {
             const DplrSystem& system = systems[static_cast<std::size_t>(row)];
-            detail::write_channel(p, row, system);
+            detail::write_channel(name, p, row, system);
             if (row >= p.sets()) continue;
             for (Index n = 0; n < pairs; ++n)
                 for (Index r = 0; r < rank; ++r)

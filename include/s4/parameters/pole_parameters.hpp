@@ -135,19 +135,23 @@ template <class System>
 /// Sets the raw tensors of row c·H + h from `system`, so that read_channel gives it back; Re λ in [−min_decay, 0]
 /// becomes −min_decay. λ, B and dt are taken from the rows of head 0.
 template <class System, RealScalar Scalar, class Shape>
-void write_channel(PoleParameters<Scalar, Shape>& p, Index row, const System& system) {
+void write_channel(const char* name, PoleParameters<Scalar, Shape>& p, Index row, const System& system) {
     const Index h = row % p.channels();
     for (Index n = 0; n < system.lambda.size(); ++n) p.C(row, n) = static_cast<std::complex<Scalar>>(system.C[n]);
     if (row < p.D.rows()) p.D[row] = static_cast<Scalar>(system.D);
     if (row >= p.channels()) return;
     for (Index column = 0; column < p.inv_dt.cols(); ++column) {
+        require(
+            is_finite(system.dt[column]) && system.dt[column] >= min_step_size && system.dt[column] <= max_step_size,
+            name, ": dt must lie in [", min_step_size, ", ", max_step_size, "], found ", system.dt[column],
+            " in channel ", h);
         const double raw = inverse(p.dt_transform, system.dt[column]);
         p.inv_dt(h, column) = static_cast<Scalar>(p.dt_fast ? std::asinh(raw) : raw);
     }
     if (row >= p.sets()) return;
     for (Index n = 0; n < system.lambda.size(); ++n) {
         const std::complex<double> lambda = system.lambda[n];
-        require(is_finite(lambda) && lambda.real() <= 0, "Re lambda must be finite and not positive, found ",
+        require(is_finite(lambda) && lambda.real() <= 0, name, ": Re lambda must be finite and not positive, found ",
                 lambda.real(), " in channel ", h, ", state ", n);
         p.A_real(row, n) = static_cast<Scalar>(inverse(p.real_transform, std::max(-lambda.real(), min_decay)));
         const double frequency =

@@ -71,10 +71,17 @@ template <class System>
             " in all");
     const Index pairs = systems.front().lambda.size();
     require(pairs > 0, name, ": at least one pair of states is needed, found N = 0");
-    for (const System& system : systems)
-        require(system.lambda.size() == pairs && system.B.size() == pairs && system.C.size() == pairs &&
-                    system.dt.size() == pairs,
-                name, ": all channels need the same N; the first has N = ", 2 * pairs);
+    for (Index row = 0; row < rows; ++row) {
+        const System& system = systems[static_cast<std::size_t>(row)];
+        const auto check = [&](const char* tensor, Index size) {
+            require(size == pairs, name, ": ", tensor, " of system ", row, " must have N/2 = ", pairs,
+                    " entries like the lambda of the first, found ", size);
+        };
+        check("lambda", system.lambda.size());
+        check("B", system.B.size());
+        check("C", system.C.size());
+        check("dt", system.dt.size());
+    }
     return rows / of_a_channel;
 }
 

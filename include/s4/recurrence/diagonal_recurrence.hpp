@@ -27,7 +27,7 @@ public:
     /// x [H × N/2] in the coordinates of the parameters.
     using StateMatrix = detail::RowMajorMatrix<std::complex<Scalar>, Shape::channels, Shape::pairs>;
 
-    /// s of every channel; zero at first.
+    /// s of every channel; zero at first. What is kept is s, not x: read and write convert.
     class State {
     public:
         void reset() noexcept {
