@@ -54,7 +54,11 @@ template <class T, class M>
     static_assert(!is_in_memory<M> || has_contiguous_rows<M>,
                   "s4: a sequence is row-major, time x channels (s4::Sequence, or a block of its rows or columns); an "
                   "Eigen matrix is column-major unless it says Eigen::RowMajor");
-    if constexpr (is_in_memory<M>) return matrix.data();
+    if constexpr (is_in_memory<M>) {
+        return matrix.data();
+    } else {
+        return nullptr;
+    }
 }
 template <class T, class M>
 [[nodiscard]] T* frame_data(M& frame) noexcept {
@@ -63,7 +67,11 @@ template <class T, class M>
     static_assert(is_in_memory<M>, "s4: this is an expression still to be computed: assign it to an s4::Frame first");
     static_assert(!is_in_memory<M> || is_contiguous_vector<M>,
                   "s4: a frame is a contiguous row or vector of one number per channel, such as sequence.row(t)");
-    if constexpr (is_in_memory<M>) return frame.data();
+    if constexpr (is_in_memory<M>) {
+        return frame.data();
+    } else {
+        return nullptr;
+    }
 }
 template <class>
 inline constexpr bool always_false = false;

@@ -97,7 +97,7 @@ public:
     /// Hears u [l × H]: the same as l steps.
     void scan(State& state, const SequenceView<Scalar>& u) const noexcept {
         S4_ASSERT(u.cols() == channels_, "HippoMemory::scan: u must be [l × H]");
-        run(state, u.rows(), u.data(), u.outerStride());
+        run(state, u.rows(), u.data(), u.row_stride());
     }
 
     /// The coefficients x [H × N]. O(H N).

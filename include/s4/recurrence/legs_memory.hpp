@@ -87,7 +87,7 @@ public:
     /// Hears u [l × H]: the same as l steps, but faster.
     void scan(State& state, const SequenceView<Scalar>& u) const noexcept {
         S4_ASSERT(u.cols() == channels_, "LegsMemory::scan: u must be [l × H]");
-        run(state, u.rows(), u.data(), u.outerStride());
+        run(state, u.rows(), u.data(), u.row_stride());
     }
 
     /// The coefficients c [H × N]. O(H N).
