@@ -8,7 +8,10 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <complex>
+#include <span>
+#include <vector>
 
 namespace s4::bench {
 namespace {
@@ -128,6 +131,98 @@ void BM_DplrKernelPlainC(benchmark::State& state) {
     run_dplr_kernel<Scalar, Backend>(state, parameters<Dplr<Scalar>>(size.channels, size.pairs));
 }
 BENCHMARK_TEMPLATE(BM_DplrKernelPlainC, float, Fftw)->Apply(plain_rows);
+
+// Reverse passes. vjp_over_forward: time over that of the forward pass of the same channels, which runs before and
+// after. Both are taken channel by channel from systems that are ready.
+
+template <class Ssm>
+[[nodiscard]] auto systems_of(const typename Ssm::Parameters& p) {
+    std::vector<decltype(Ssm::system(p, 0))> systems;
+    for (Index h = 0; h < p.channels(); ++h) systems.push_back(Ssm::system(p, h));
+    return systems;
+}
+
+template <class Forward, class Reverse>
+void run_vjp(benchmark::State& state, const Forward& forward, const Reverse& reverse) {
+    constexpr double budget = 0.03;
+    Laps laps;
+    Laps forward_laps;
+    forward_laps.run(budget, forward);
+    laps.run(state, reverse);
+    forward_laps.run(budget, forward);
+    state.counters["vjp_over_forward"] = laps.median() / forward_laps.median();
+}
+
+template <RealScalar Scalar>
+void BM_DiagonalKernelVjp(benchmark::State& state) {
+    const Sizes size{state};
+    const auto systems = systems_of<Diagonal<Scalar>>(parameters<Diagonal<Scalar>>(size.channels, size.pairs));
+    const auto cotangent = noise<Scalar>(1, size.length);
+    const std::span dK{cotangent.data(), static_cast<std::size_t>(size.length)};
+    Sequence<Scalar> kernel(1, size.length);
+    DiagonalSystem gradient = zero_gradient(systems.front());
+    run_vjp(
+        state,
+        [&] {
+            for (const DiagonalSystem& system : systems)
+                diagonal_kernel(ZeroOrderHold{}, system, std::span<Scalar>{kernel.data(), dK.size()});
+        },
+        [&] {
+            for (const DiagonalSystem& system : systems) diagonal_kernel_vjp(ZeroOrderHold{}, system, dK, gradient);
+        });
+}
+BENCHMARK_TEMPLATE(BM_DiagonalKernelVjp, float)->Apply(target_rows);
+BENCHMARK_TEMPLATE(BM_DiagonalKernelVjp, double)->Apply(target_rows);
+
+/// The Cauchy sums alone.
+template <RealScalar Scalar>
+void BM_CauchySumsVjp(benchmark::State& state) {
+    const Sizes size{state};
+    CauchyProblem<Scalar> cauchy{size.pairs, size.length};
+    Storage<Scalar> cotangent{cauchy.out.size()};
+    const auto values = noise<Scalar>(8, cauchy.nodes.count());
+    for (Index row = 0; row < 8; ++row)
+        std::copy_n(values.row(row).data(), cauchy.nodes.count(), cotangent.data() + row * cauchy.nodes.padded());
+    typename CauchySums<Scalar>::Gradient gradient{cauchy.sums};
+    run_vjp(
+        state, [&] { cauchy.evaluate(size.channels); },
+        [&] {
+            for (Index h = 0; h < size.channels; ++h) {
+                cauchy.sums.evaluate_vjp(cauchy.nodes, cotangent.data(), gradient);
+                benchmark::ClobberMemory();
+            }
+        });
+}
+BENCHMARK_TEMPLATE(BM_CauchySumsVjp, float)->Apply(target_rows);
+BENCHMARK_TEMPLATE(BM_CauchySumsVjp, double)->Apply(target_rows);
+
+/// The forward pass of all channels leaves a tape for each, as in training.
+template <RealScalar Scalar, template <RealScalar> class Backend>
+void BM_DplrKernelVjp(benchmark::State& state) {
+    using Kernel = DplrKernel<Backend<Scalar>>;
+    const Sizes size{state};
+    const auto p = trained_parameters<Dplr<Scalar>>(size.channels, size.pairs, size.length);
+    const auto systems = systems_of<Dplr<Scalar>>(p);
+    const Kernel make_kernel(size.length, p.kernel_length, KernelPrecision::standard, Planning::measure);
+    typename Kernel::Workspace workspace{make_kernel};
+    std::vector<typename Kernel::Tape> tapes(systems.size(), typename Kernel::Tape{make_kernel, p.rank()});
+    const auto cotangent = noise<Scalar>(1, size.length);
+    const std::span dK{cotangent.data(), static_cast<std::size_t>(size.length)};
+    Sequence<Scalar> kernel(1, size.length);
+    DplrSystem gradient = zero_gradient(systems.front());
+    run_vjp(
+        state,
+        [&] {
+            for (std::size_t h = 0; h < systems.size(); ++h)
+                make_kernel(workspace, systems[h], std::span<Scalar>{kernel.data(), dK.size()}, tapes[h]);
+        },
+        [&] {
+            for (std::size_t h = 0; h < systems.size(); ++h)
+                make_kernel.vjp(workspace, systems[h], dK, tapes[h], gradient);
+        });
+}
+BENCHMARK_TEMPLATE(BM_DplrKernelVjp, float, Fftw)->Apply(target_rows);
+BENCHMARK_TEMPLATE(BM_DplrKernelVjp, double, Fftw)->Apply(target_rows);
 
 }  // namespace
 }  // namespace s4::bench

@@ -43,6 +43,9 @@ foreach(scalar IN ITEMS float double)
            ROWS "BM_DiagonalKernel<${scalar}>/${size}" "BM_DplrKernel<${scalar}, Fftw>/${size}"
                 "BM_DplrKernel<${scalar}, KissFft>/${size}")
     expect(bench_kernel COUNTERS over_cauchy_sums ROWS "BM_DplrKernel<${scalar}, Fftw>/${size}")
+    expect(bench_kernel COUNTERS vjp_over_forward
+           ROWS "BM_DiagonalKernelVjp<${scalar}>/${size}" "BM_CauchySumsVjp<${scalar}>/${size}"
+                "BM_DplrKernelVjp<${scalar}, Fftw>/${size}")
     expect(bench_kernel COUNTERS fma_peak_fraction ROWS "BM_CauchySums<${scalar}>/${size}")
     expect(bench_recurrence COUNTERS fma_peak_fraction ns_per_step x_realtime_48k
            ROWS "BM_DiagonalScan<${scalar}>/${size}" "BM_DplrScan<${scalar}>/${size}")
