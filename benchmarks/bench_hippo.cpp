@@ -112,4 +112,3 @@ BENCHMARK_TEMPLATE(BM_HippoMemoryScan, double, s4::LegT)->Apply(window_sizes);
 
 }  // namespace
 
-BENCHMARK_MAIN();

@@ -64,7 +64,7 @@ Recall recall_window(const Signal& signal, Index end, Index window) {
         const s4::HippoMemory<float> memory({.state_size = sizes[i], .hippo = s4::LegT{}, .window = whole},
                                             s4::ZeroOrderHold{});
         auto state = memory.make_state();
-        for (Index t = 0; t < end; ++t) memory.step(state, signal.segment(t, 1).transpose());
+        for (Index t = 0; t < end; ++t) memory.step(state, signal.segment(t, 1));
         recall.recalled[i] = memory.reconstruct(state, lags);
     }
     return recall;
@@ -78,7 +78,7 @@ Recall recall_everything(const Signal& signal, Index end, Index window) {
     for (std::size_t i = 0; i < sizes.size(); ++i) {
         const s4::LegsMemory<float> memory(1, sizes[i]);
         auto state = memory.make_state();
-        for (Index t = end - window; t < end; ++t) memory.step(state, signal.segment(t, 1).transpose());
+        for (Index t = end - window; t < end; ++t) memory.step(state, signal.segment(t, 1));
         recall.recalled[i] = memory.reconstruct(state, points);
     }
     return recall;

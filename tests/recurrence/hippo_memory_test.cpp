@@ -137,7 +137,8 @@ TEST(HippoMemory, AConstantFillsTheFirstCoefficientAlone) {
     for (const Hippo& hippo : {Hippo{LegS{}}, Hippo{LegT{}}, Hippo{Lmu{}}, Hippo{Fourier{}}}) {
         const HippoMemory<double> memory({.state_size = 8, .hippo = hippo, .window = 50}, ZeroOrderHold{});
         auto state = memory.make_state();
-        memory.scan(state, Sequence<double>::Constant(5000, 1, 0.7));
+        const Sequence<double> constant = Sequence<double>::Constant(5000, 1, 0.7);
+        memory.scan(state, constant);
         EXPECT_LE(
             relative_error(memory.coefficients(state).row(0).transpose(), (0.7 * Eigen::VectorXd::Unit(8, 0)).eval()),
             Tolerance<double>::law)
@@ -155,7 +156,8 @@ TEST(HippoMemory, FloatFollowsDoubleOverAMillionSamples) {
         Sequence<float> u = white_noise<float>(1'000'000, 1, 3);
         u.array() += 0.5F;  // white noise alone would leave next to nothing in a window
         narrow.scan(narrow_state, u);
-        wide.scan(wide_state, u.cast<double>());
+        const Sequence<double> u_wide = u.cast<double>();
+        wide.scan(wide_state, u_wide);
         const auto x = narrow.coefficients(narrow_state);
         EXPECT_TRUE(detail::all_finite(x));
         EXPECT_LE(relative_error(x, wide.coefficients(wide_state)), Tolerance<float>::law) << name_of(hippo);
@@ -169,7 +171,8 @@ TEST(HippoMemory, CoefficientsAreReadAsTheyWereWrittenAndCopiesGoTheirOwnWay) {
     auto state = memory.make_state();
     memory.write_coefficients(state, x);
     const auto copy = state;
-    memory.step(state, Frame<float>::Ones(19));
+    const Frame<float> ones = Frame<float>::Ones(19);
+    memory.step(state, ones);
     EXPECT_EQ(memory.coefficients(copy), x);
     EXPECT_NE(memory.coefficients(state), x);
     state.reset();

@@ -100,7 +100,8 @@ void expect_the_mean_to_move() {  // by less than half a unit in its last place 
     typename LegsMemory<float, Rule>::Coefficients c(1, 2);
     c << 1.0F, 0.0F;
     memory.write_coefficients(state, c, seen);
-    memory.scan(state, Sequence<float>::Zero(silence, 1));
+    const Sequence<float> zeros = Sequence<float>::Zero(silence, 1);
+    memory.scan(state, zeros);
     const double moved = 1.0 - static_cast<double>(memory.coefficients(state)(0, 0));
     const double expected = static_cast<double>(silence) / static_cast<double>(seen + silence);
     EXPECT_NEAR(moved / expected, 1.0, 1e-3);  // half a unit in the last place of the mean is 1.5e-4 of this move

@@ -196,13 +196,14 @@ TYPED_TEST(LegsMemories, CoefficientsAreReadAsTheyWereWritten) {
     typename TypeParam::Type::Coefficients c(19, 5);
     c = white_noise<Scalar>(19, 5, 6);
     auto state = memory.make_state();
-    memory.step(state, Frame<Scalar>::Ones(19));
+    const Frame<Scalar> ones = Frame<Scalar>::Ones(19);
+    memory.step(state, ones);
     memory.write_coefficients(state, c, 7);
     EXPECT_LE(relative_error(memory.coefficients(state), c), Tolerance<Scalar>::rounding);
     EXPECT_EQ(state.samples(), 7);
 
     const auto copy = state;  // goes its own way
-    memory.step(state, Frame<Scalar>::Ones(19));
+    memory.step(state, ones);
     EXPECT_EQ(copy.samples(), 7);
     EXPECT_LE(relative_error(memory.coefficients(copy), c), Tolerance<Scalar>::rounding);
     state.reset();

@@ -56,12 +56,15 @@ template <RealScalar Scalar>
     return is_finite(value.real()) && is_finite(value.imag());
 }
 
-/// Whether every entry of an Eigen matrix, real or complex, is finite. O(size).
+/// Whether every entry of an Eigen matrix, real or complex, is finite. O(size), in the order of storage.
 template <class Derived>
 [[nodiscard]] bool all_finite(const Eigen::DenseBase<Derived>& matrix) noexcept {
-    for (Index column = 0; column < matrix.cols(); ++column)
-        for (Index row = 0; row < matrix.rows(); ++row)
-            if (!is_finite(matrix.derived().coeff(row, column))) return false;
+    const bool row_major = Derived::IsRowMajor;
+    const Index outer = row_major ? matrix.rows() : matrix.cols();
+    const Index inner = row_major ? matrix.cols() : matrix.rows();
+    for (Index i = 0; i < outer; ++i)
+        for (Index j = 0; j < inner; ++j)
+            if (!is_finite(row_major ? matrix.derived().coeff(i, j) : matrix.derived().coeff(j, i))) return false;
     return true;
 }
 
