@@ -104,7 +104,7 @@ private:
             for (Index step = 0; step < Steps; ++step, to += fields * width) {
                 const L time = L::broadcast(static_cast<Scalar>(t + step));
                 const L q = one / fma(w, order, time);
-                ((time - w * (order - one)) * q).store(to);
+                (fnma(w, order - one, time) * q).store(to);  // fused by name: one step and four then give the same bits
                 ((one - (order + order)) * (time * q)).store(to + width);
                 q.store(to + 2 * width);
             }
