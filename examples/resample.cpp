@@ -99,14 +99,14 @@ void plot(const example::fs::path& folder, const Options& options, int sampling_
     plot.data("made", made);
     plot.data("slow", slow);
     plot.picture("resample.png", 1200, 600);
-    plot << "set grid\nset key top right\nset title 'One layer, made for " << sampling_rate << " Hz, at "
-         << sampling_rate / static_cast<double>(options.factor)
+    plot << "set grid\nset key outside bottom center horizontal\nset title 'One layer, made for " << sampling_rate
+         << " Hz, at " << sampling_rate / static_cast<double>(options.factor)
          << " Hz'\nset xlabel 'time (ms)'\nset ylabel 'output of one channel'\nplot $made using 1:2 with lines lw 2 lc "
-            "rgb '#888888' title 'at its own rate', $slow using 1:2 with points pt 7 ps 0.8 lc rgb '#0060ad' title "
-            "'every "
-         << options.factor << "th sample, rate = " << options.factor
-         << "', $slow using 1:3 with linespoints pt 6 ps 0.6 lc rgb '#dd181f' title 'every " << options.factor
-         << "th sample, rate = 1'\n";
+            "rgb '#888888' title 'every sample', $slow using 1:2 with points pt 7 ps 0.8 lc rgb '#0060ad' title 'one "
+            "sample in "
+         << options.factor << ", rate = " << options.factor
+         << "', $slow using 1:3 with linespoints pt 6 ps 0.6 lc rgb '#dd181f' title 'one sample in " << options.factor
+         << ", rate = 1'\n";
     plot.draw();
 }
 

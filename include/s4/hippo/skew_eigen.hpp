@@ -170,13 +170,13 @@ SkewEigen<Real> skew_eigen(const Eigen::Matrix<Real, Dynamic, Dynamic>& S) {
 
     SkewEigen<Real> result{Eigen::Matrix<Real, Dynamic, 1>(pairs),
                            Eigen::Matrix<std::complex<Real>, Dynamic, Dynamic>(N, pairs)};
-    std::vector<bool> taken(static_cast<std::size_t>(pairs));
+    std::vector<char> taken(static_cast<std::size_t>(pairs));
     for (Index j = 0; j < pairs; ++j) {
         std::size_t largest = 0;
-        while (taken[largest]) ++largest;
+        while (taken[largest] != 0) ++largest;
         for (std::size_t i = largest; i < taken.size(); ++i)
-            if (!taken[i] && std::abs(sigma[i]) > std::abs(sigma[largest])) largest = i;
-        taken[largest] = true;
+            if (taken[i] == 0 && std::abs(sigma[i]) > std::abs(sigma[largest])) largest = i;
+        taken[largest] = 1;
         result.sigma[j] = std::abs(sigma[largest]);
         Real weight = std::sqrt(Real{0.5});
         const Real sign = std::copysign(Real{1}, sigma[largest]);

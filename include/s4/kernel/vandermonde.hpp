@@ -151,14 +151,14 @@ void power_sums(std::span<const std::complex<double>> x, std::span<const Scalar>
     const Index chunk = std::min(vandermonde_block, blocks);
     const Index chunks = (blocks + chunk - 1) / chunk;
 
-    // e^{x l} at the first sample of every block of a chunk, and of every chunk: one row a mode.
-    RowMajorMatrix<std::complex<double>, Dynamic, Dynamic> block_starts(pairs, chunk);
-    RowMajorMatrix<std::complex<double>, Dynamic, Dynamic> chunk_starts(pairs, chunks);
+    // e^{x l} at the first sample of every block of a chunk [pairs × chunk], and of every chunk [pairs × chunks].
+    Storage<std::complex<double>> block_starts(pairs * chunk);
+    Storage<std::complex<double>> chunk_starts(pairs * chunks);
     for (Index n = 0; n < pairs; ++n) {
         const std::complex<double> step = static_cast<double>(block) * x[static_cast<std::size_t>(n)];
-        exponential_powers(step, {block_starts.row(n).data(), static_cast<std::size_t>(chunk)});
+        exponential_powers(step, {block_starts.data() + n * chunk, static_cast<std::size_t>(chunk)});
         exponential_powers(static_cast<double>(chunk) * step,
-                           {chunk_starts.row(n).data(), static_cast<std::size_t>(chunks)});
+                           {chunk_starts.data() + n * chunks, static_cast<std::size_t>(chunks)});
     }
     Storage<std::complex<double>> totals(2 * pairs);
     Table samples(2 * chunk, block);   // p of every block, then q
@@ -176,10 +176,10 @@ void power_sums(std::span<const std::complex<double>> x, std::span<const Scalar>
                 std::complex<double> sum = 0;
                 for (Index i = 0; i < std::min(chunk, blocks - c * chunk); ++i) {
                     const Index row = part * chunk + i;
-                    sum += multiply(block_starts(n, i),
+                    sum += multiply(block_starts.data()[n * chunk + i],
                                     {static_cast<double>(sums(row, n)), -static_cast<double>(sums(row, pairs + n))});
                 }
-                totals.data()[2 * n + part] += multiply(chunk_starts(n, c), sum);
+                totals.data()[2 * n + part] += multiply(chunk_starts.data()[n * chunks + c], sum);
             }
     }
     for (Index n = 0; n < pairs; ++n) visit(n, totals.data()[2 * n], totals.data()[2 * n + 1]);
