@@ -27,8 +27,14 @@ BEGIN {
     say("Index channels = Shape", "Number of channels H.")
     say("Index state_size = Shape", "Number of states N, even.")
     say("Index rank = -1;", "Number of rows of P.")
-    say("Hippo hippo = ", "The measure that A and B come from.")
-    say("S4dInit init = ", "The eigenvalues to start from.")
+    say("Mixture<Hippo> hippo = ", "The measures that A and B of the sets come from.")
+    say("Mixture<S4dInit> init = ", "The eigenvalues that the sets start from.")
+    say("S4dInput input = ", "The B to start from.")
+    say("SsmOptions ssm = ", "Transforms, rate, limits: what the system keeps beside its tensors.")
+    say("\\[\\[no_unique_address\\]\\] Rule rule = ", "The discretisation rule, with its own parameters.")
+    say("static constexpr int heads = ", "Outputs for each channel, or Dynamic.")
+    say("Frozen frozen = ", "Tensors that an optimiser leaves alone.")
+    say("using Options = ", "What `random` makes.")
     say("Timescale timescale = ", "The range of dt.")
     say("double dt_min = ", "The smallest dt.")
     say("double dt_max = ", "The largest dt.")
@@ -37,6 +43,10 @@ BEGIN {
 
     say("Index channels\\(\\)", "Number of channels H.")
     say("Index state_size\\(\\)", "Number of states N.")
+    say("Index heads\\(\\)", "Number of outputs for each channel.")
+    say("Index sets\\(\\)", "Number S of sets of states.")
+    say("Index outputs\\(\\)", "Number of outputs, heads · H.")
+    say("Index state_columns\\(\\)", "Number of columns of a StateMatrix.")
     say("Index rank\\(\\)", "Number of rows of P for each channel.")
     say("Index length\\(\\)", "Number of samples.")
     say("const Parameters& parameters\\(\\)", "The parameters that it was made from.")
@@ -45,6 +55,7 @@ BEGIN {
     say("Eigen::MatrixXd low_rank\\(", "The correction P [rank × N]; see NormalPlusLowRankMeasure.")
     say("double real_part\\(\\)", "The multiple of the identity; see NormalPlusLowRankMeasure.")
     say("DiagonalStep<Real> diagonal\\(", "The time step of one eigenvalue; see DiscretizationRule.")
+    say("DiagonalGradient<Real> diagonal_vjp\\(", "Its reverse pass; see DifferentiableRule.")
     say("(constexpr |)double weight\\(\\)", "w of the generalised bilinear family; see WeightedRule.")
 
     say("(const |)T\\* data\\(\\)", "The values [size].")
@@ -61,13 +72,13 @@ BEGIN {
 
     say("(auto|Workspace) make_workspace\\(\\)", "Scratch for one thread.")
     say("KernelGenerator\\(", "For kernels of `length` entries at most.")
-    say("void operator\\(\\)\\(Workspace&.* Index h", "Writes the kernel of channel `h`.")
-    say("explicit Workspace\\(", "For this object.")
+    say("void operator\\(\\)\\(Workspace&.* Index row", "Writes the kernel of row c·H + h of C.")
+    say("explicit (Workspace|VjpWorkspace|Gradient)\\(", "For this object.")
 
     back_end = "As FftBackend says."
     say("using Spectrum = ", back_end)
     say("explicit (Real|)(Plan|Buffer)\\(", back_end)
-    say("void (fill|drain|forward|inverse|convolve)\\(", back_end)
+    say("void (fill|drain|forward|inverse|convolve|inverse_product|add_product|add_conjugate_product)\\(", back_end)
     say("(Spectrum make_spectrum|std::complex<Scalar> bin|Complex bin)\\(", back_end)
     say("(std::complex<Scalar>|Complex|Scalar)\\* (spectrum|signal)\\(\\)", back_end)
 }

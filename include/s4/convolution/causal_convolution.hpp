@@ -18,8 +18,8 @@ namespace s4::inline S4_ABI {
 /// What the rows of a table of kernels are: row c·H + h makes output c·H + h from channel h. With `bidirectional` as
 /// many rows again follow, whose kernels run backwards in time.
 struct KernelRows {
-    Index heads = 1;
-    bool bidirectional = false;
+    Index heads = 1;             ///< outputs for each channel
+    bool bidirectional = false;  ///< as many kernels that run backwards
 };
 
 /// y[t] = Σ_{j ≤ t} K[j] u[t − j] for H channels, with the transforms of the kernels kept; with bidirectional kernels
@@ -59,6 +59,7 @@ public:
             for (Index head = 0; head < heads_; ++head) transform_kernels(kernels, head, first, buffer);
     }
 
+    /// One head, causal.
     CausalConvolution(const SequenceView<Scalar>& kernels, Planning planning)
         : CausalConvolution{kernels, KernelRows{}, planning} {}
 

@@ -37,8 +37,8 @@ struct DiagonalStep {
 /// What a loss gains when λ and dt move: d/d Re λ + i d/d Im λ, and d/d dt.
 template <RealScalar Real>
 struct DiagonalGradient {
-    std::complex<Real> lambda;
-    Real dt;
+    std::complex<Real> lambda;  ///< d/d Re λ + i d/d Im λ
+    Real dt;                    ///< d/d dt
 };
 
 /// A rule: `rule.diagonal(lambda, dt)` for float, double and long double, noexcept and without allocation.

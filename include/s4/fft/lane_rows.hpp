@@ -108,12 +108,13 @@ void product_row(const std::complex<Scalar>* a, const std::complex<Scalar>* b, s
     for (Index k = 0; k < length; ++k) product[k] = detail::multiply(a[k], b[k]);
 }
 
-/// sum ← sum + a · b, or sum + conj(a) · b, of the first `active` rows.
+/// sum ← sum + a · b, of the first `active` rows.
 template <RealScalar Scalar>
 void add_product(const LaneRows<Scalar>& a, const LaneRows<Scalar>& b, Index active, LaneRows<Scalar>& sum) noexcept {
     for (Index lane = 0; lane < active; ++lane)
         for (Index k = 0; k < a.length(); ++k) sum.row(lane)[k] += detail::multiply(a.row(lane)[k], b.row(lane)[k]);
 }
+/// sum ← sum + conj(a) · b, of the first `active` rows.
 template <RealScalar Scalar>
 void add_conjugate_product(const LaneRows<Scalar>& a, const LaneRows<Scalar>& b, Index active,
                            LaneRows<Scalar>& sum) noexcept {

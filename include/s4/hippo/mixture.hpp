@@ -15,10 +15,13 @@ namespace s4::inline S4_ABI {
 template <class Kind>
 class Mixture {
 public:
+    /// All sets begin alike.
     template <std::convertible_to<Kind> One>
     Mixture(const One& kind) : kinds_{Kind(kind)} {}
+    /// Each kind for an equal share of the sets.
     Mixture(std::initializer_list<Kind> kinds) : kinds_{kinds} {}
 
+    /// In the order of the sets.
     [[nodiscard]] const std::vector<Kind>& kinds() const noexcept { return kinds_; }
 
     /// Which of the kinds the set `set` of `sets` begins as. Error unless the number of kinds divides that of the sets.

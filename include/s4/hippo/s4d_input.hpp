@@ -23,6 +23,7 @@ inline constexpr std::array<std::string_view, 6> s4d_input_names{"of_init", "con
 
 }  // namespace detail
 
+/// The name that `s4d_input_from_name` takes.
 [[nodiscard]] inline std::string_view name_of(S4dInput input) {
     return detail::s4d_input_names[static_cast<std::size_t>(input)];
 }

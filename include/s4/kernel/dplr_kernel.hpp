@@ -54,6 +54,7 @@ public:
     /// who may keep one for each channel, or none.
     class Tape {
     public:
+        /// For systems of that rank.
         Tape(const DplrKernel& kernel, Index rank) : values_{kernel.spectrum_.nodes(), rank} {}
 
     private:

@@ -20,6 +20,7 @@ struct Bidirectional {
     using Options = typename Ssm::Options;
     static constexpr const char* name = Ssm::name;
 
+    /// As that of `Ssm`.
     template <class Visitor, class P, class... More>
     static void for_each_tensor(Visitor&& visit, P&& p, More&&... more) {
         Ssm::for_each_tensor(visit, p, more...);
@@ -39,6 +40,7 @@ struct Bidirectional {
 /// Whether every output of a system depends on the past alone, so that it can be run sample by sample.
 template <class Ssm>
 inline constexpr bool is_causal = true;
+/// It looks ahead.
 template <class Ssm>
 inline constexpr bool is_causal<Bidirectional<Ssm>> = false;
 

@@ -33,12 +33,19 @@ struct PoleParameters : SsmOptions {
     /// Up to H·heads rows, kept in place when the sizes are static.
     static constexpr int max_outputs = H == Dynamic || Shape::heads == Dynamic ? Dynamic : H * Shape::heads;
 
-    detail::RowMajorMatrix<Scalar, H, Dynamic, H, pairs> inv_dt;               ///< [H × 1] or [H × N/2]
-    detail::RowMajorMatrix<Scalar, Dynamic, pairs, H, pairs> A_real, A_imag;   ///< [S × N/2]
-    detail::RowMajorMatrix<std::complex<Scalar>, Dynamic, pairs, H, pairs> B;  ///< [S × N/2]
-    detail::RowMajorMatrix<std::complex<Scalar>, Dynamic, pairs, max_outputs, pairs>
-        C;                                                                 ///< [heads·H × N/2], row c·H + h
-    Eigen::Matrix<Scalar, Dynamic, 1, Eigen::ColMajor, max_outputs, 1> D;  ///< [heads·H]
+    /// [H × 1] or [H × N/2]: what dt = T(inv_dt) is made from; neither dt nor 1/dt. (The names are those of
+    /// checkpoints.)
+    detail::RowMajorMatrix<Scalar, H, Dynamic, H, pairs> inv_dt;
+    /// [S × N/2]: what −Re λ = T(A_real) is made from.
+    detail::RowMajorMatrix<Scalar, Dynamic, pairs, H, pairs> A_real;
+    /// [S × N/2]: what −Im λ = T(A_imag) is made from.
+    detail::RowMajorMatrix<Scalar, Dynamic, pairs, H, pairs> A_imag;
+    /// [S × N/2]
+    detail::RowMajorMatrix<std::complex<Scalar>, Dynamic, pairs, H, pairs> B;
+    /// [heads·H × N/2], row c·H + h.
+    detail::RowMajorMatrix<std::complex<Scalar>, Dynamic, pairs, max_outputs, pairs> C;
+    /// [heads·H]
+    Eigen::Matrix<Scalar, Dynamic, 1, Eigen::ColMajor, max_outputs, 1> D;
 
     [[nodiscard]] Index channels() const noexcept { return inv_dt.rows(); }
     [[nodiscard]] Index sets() const noexcept { return A_real.rows(); }

@@ -9,12 +9,12 @@ namespace s4::inline S4_ABI {
 
 /// Tensors that an optimiser leaves as they are.
 struct Frozen {
-    bool dt = false;
-    bool A = false;
-    bool P = false;
-    bool B = false;
-    bool C = false;
-    bool D = false;
+    bool dt = false;  ///< inv_dt
+    bool A = false;   ///< A_real and A_imag
+    bool P = false;   ///< P
+    bool B = false;   ///< B
+    bool C = false;   ///< C
+    bool D = false;   ///< D
 };
 
 /// How the tensors of a system are read, and how the system runs: the same in both modes of a layer.
@@ -39,6 +39,7 @@ struct SsmOptions {
 
 /// The rates that a system may run at.
 inline constexpr double min_rate = 1e-4;
+/// The highest; see min_rate.
 inline constexpr double max_rate = 1e4;
 /// The longest kernel_limit.
 inline constexpr Index max_kernel_limit = Index{1} << 28;

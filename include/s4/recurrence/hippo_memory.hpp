@@ -16,9 +16,9 @@ namespace s4::inline S4_ABI {
 
 /// What a HippoMemory keeps of its input.
 struct HippoMemoryOptions {
-    Index channels = 1;
-    Index state_size = 64;
-    Hippo hippo = LegT{};
+    Index channels = 1;     ///< H
+    Index state_size = 64;  ///< N
+    Hippo hippo = LegT{};   ///< the measure
     double window = 1;  ///< length θ of the window (the time constant, for a measure without an end), in units of time
     double dt = 1;      ///< spacing of the samples, in the same unit: with dt = 1, the window counts samples
 };
@@ -85,6 +85,7 @@ public:
 
     [[nodiscard]] Index channels() const noexcept { return channels_; }
     [[nodiscard]] Index state_size() const noexcept { return states_; }
+    /// The measure.
     [[nodiscard]] const Hippo& hippo() const noexcept { return hippo_; }
     /// Error when memory runs out.
     [[nodiscard]] State make_state() const { return State{lane_blocks<Scalar>(channels_) * block_size()}; }

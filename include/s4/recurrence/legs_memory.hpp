@@ -69,7 +69,9 @@ public:
           states_{checked("state_size", state_size, max_state_size)},
           sums_{make_sums(states_, rule)} {}
 
+    /// The largest N.
     static constexpr Index max_state_size = Index{1} << 20;
+    /// The largest H.
     static constexpr Index max_channels = Index{1} << 30;
 
     [[nodiscard]] Index channels() const noexcept { return channels_; }
