@@ -268,6 +268,38 @@ TEST(SafetensorsParser, NamesComeInTheOrderOfTheData) {
     EXPECT_EQ(Safetensors::parse(file_bytes(json, 5)).names(), (std::vector<std::string>{"early", "none", "late"}));
 }
 
+TEST(LongTokens, AreJudgedAsTheJsonLibraryJudgesThem) {
+    const std::string filler(2 * s4::detail::long_token, 'v');
+    const std::vector<std::string> inside{"",
+                                          "\\n",
+                                          "\\u00e9",
+                                          "\\\\",
+                                          "\xc3\xa9",
+                                          "\xf4\x8f\xbf\xbf",
+                                          "\x7f",
+                                          "\\\"",
+                                          "\xff",
+                                          "\\x",
+                                          "\xc0\xaf",
+                                          "\xed\xa0\x80",
+                                          "\x01",
+                                          "\xe2\x82",
+                                          "\n",
+                                          "\xf5\x80\x80\x80",
+                                          "\xf4\x90\x80\x80",
+                                          "\xc3"};
+    for (const std::string& middle : inside)
+        for (const std::string& json :
+             {'{' + ("\"" + filler + middle + "\":1}"), R"({"k":")" + middle + filler + "\"}",
+              R"({"k":[0, ")" + filler + middle + "\"\n]}", R"({"a":1 ")" + filler + middle + "\"}",
+              R"({"a":")" + filler + middle + "\" 3}", R"({"a":")" + filler + middle + "\"\"\"}",
+              R"({"a":")" + filler + middle})
+            EXPECT_EQ(!s4::detail::mistake_in_long_token(json).has_value(), nlohmann::json::accept(json))
+                << json.substr(0, 20) << " … " << middle;
+    EXPECT_FALSE(s4::detail::mistake_in_long_token("{\"a\xff\": tru}").has_value());  // short ones are not its business
+    EXPECT_EQ(s4::detail::mistake_in_long_token("{\"k\":" + std::string(5000, '1') + "}"), 5U);
+}
+
 TEST(SafetensorsParser, UnescapesNamesAndMetadata) {
     const Safetensors file =
         Safetensors::parse(file_bytes(R"({"__metadata__":{"z":"\"\\\/\b\f\n\r\t\u20ac","a":"\ud83d\ude00"},)" +

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <s4/core/error.hpp>
+#include <s4/io/long_tokens.hpp>
 #include <s4/io/safetensors_header.hpp>
 
 #include <nlohmann/json.hpp>
@@ -11,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -260,6 +262,10 @@ private:
     // nlohmann's reader takes a zero byte for the end of the text and would not see what follows it.
     if (const std::size_t zero = json.find('\0'); zero != json.npos)
         builder.fail("expected JSON, found a zero byte at byte ", zero, " of the header");
+    if (const std::optional<std::size_t> mistake = detail::mistake_in_long_token(json))
+        builder.fail(
+            "expected JSON, found an error at byte ", *mistake,
+            " of the header: a long text that is not UTF-8, not escaped as JSON asks, not ended or out of place");
     nlohmann::json::sax_parse(json.data(), json.data() + json.size(), &builder);
     return builder.finish(data_size);
 }
