@@ -130,12 +130,15 @@ void run(const Options& options) {
     std::cout << std::setprecision(4) << "input               " << options.input << ": " << in.samples.size()
               << " samples, " << in.rate << " Hz, used below " << options.cutoff << " Hz\n"
               << "layer               S4 (HiPPO-LegS), N = " << options.state_size << ", " << options.channels
-              << " channels, made for " << in.rate << " Hz, run at " << slow_rate << " Hz\n"
+              << " channels, made for " << in.rate << " Hz, run at " << std::lround(slow_rate) << " Hz\n"
               << "rate = " << std::setw(3) << options.factor << "          differs by " << 100 * error(rated, truth)
               << " % of RMS\n"
               << "rate =   1          differs by " << 100 * error(unrated, truth) << " % of RMS\n"
               << "step, rate = " << std::setw(3) << options.factor << "    differs from the convolution by "
               << 100 * error(streamed(parameters, fewer), rated) << " % of RMS" << std::endl;
+    std::cout
+        << "                    (what is left at the right rate is the bilinear rule, which bends high frequencies)"
+        << std::endl;
     if (options.no_plot) return;
     plot(example::make_folder(options.output_dir), options, in.rate, made, rated, unrated);
 }

@@ -116,10 +116,15 @@ private:
         if (problem_.length < 1 || problem_.batch < 1) file_.fail("L and batch must be positive");
         read_kernel(test_, "sd.kernel.", problem_);
 
+        require_shape("n_ssm", problem_.A_real.rows());
+        if (problem_.low_rank) require_shape("rank", problem_.P.rows() / problem_.A_real.rows());
+        if (file_.flag_or("dt_tie", problem_.inv_dt.cols() == 1) != (problem_.inv_dt.cols() == 1))
+            file_.fail("dt_tie contradicts the shape of inv_dt");
         problem_.bidirectional = file_.flag_or("bidirectional", false);
         const Index rows = problem_.C.rows() / problem_.channels;
         if (problem_.bidirectional && rows % 2 != 0) file_.fail("a bidirectional layer has an even number of C");
         problem_.heads = problem_.bidirectional ? rows / 2 : rows;
+        require_shape("channels", problem_.heads);
         const Tensor& D = test_.input("sd.D", {problem_.heads, problem_.channels});
         problem_.D.resize(rows * problem_.channels / (problem_.bidirectional ? 2 : 1));
         for (Index c = 0; c < problem_.heads; ++c)
@@ -132,6 +137,7 @@ private:
         if (problem_.low_rank) read_kernel_lengths();
         for (const auto& [name, tensor] : file_.tensors()) {
             const Index length = last_axis(tensor);
+            if (name.starts_with("K_") && name != "K_state") require_shape("L_" + name.substr(2), length);
             if (name == "K" || name == "K_short" || name == "K_long")
                 problem_.kernels.emplace_back(name, length, reference_kernel_length(name));
             if (name.starts_with("K_rate")) {
@@ -140,6 +146,12 @@ private:
                                           problem_.low_rank ? file_.integer("l_kernel_after_rate" + rate) : 0});
             }
         }
+    }
+
+    /// Metadata, where there are any, say what a shape says.
+    void require_shape(const std::string& key, Index found) const {
+        if (is_set(file_, key) && file_.integer(key) != found)
+            file_.fail("the metadata say " + key + " = " + file_.text(key) + ", the tensors " + std::to_string(found));
     }
 
     /// The length that C~ refers to when the reference makes a kernel.
@@ -276,9 +288,8 @@ private:
                       const std::string& back_end) {
         if (!problem_.low_rank) return compare(rated.name, rated.name, in_double, in_float, {.back_end = back_end});
         const std::string approximate = rated.name + " approximate";
-        if (in_double.contains(approximate))
-            compare(rated.name, approximate, in_double, in_float,
-                    {.label = rated.name + " (reference)", .back_end = back_end, .note = "as the reference has it"});
+        compare(rated.name, approximate, in_double, in_float,
+                {.label = rated.name + " (reference)", .back_end = back_end, .note = "as the reference has it"});
         if (problem_.options.band_limit > 0) return;  // the masked C~ of the reference means another system there
         const Values& exact = in_double.at(rated.name);
         test_.compare_with(rated.name, truth.at(rated.name), {exact, in_float.at(rated.name)},
@@ -287,11 +298,14 @@ private:
                             .back_end = back_end,
                             .note = "against the textbook; the oracle approximates"});
         const double stated = file_.number("rate" + rated.name.substr(6) + "_vs_exact_kernel_max_abs_diff");
-        if (stated < gap_resolution) return;
         const Values& oracle = test_.truth(rated.name).values;
+        if (oracle.size() != exact.size()) file_.fail(rated.name + " should have the shape [C x H x length]");
         double gap = 0;
-        for (std::size_t l = 0; l < exact.size() && l < oracle.size(); ++l)
+        for (std::size_t l = 0; l < exact.size(); ++l) {
+            if (!detail::is_finite(oracle[l])) file_.fail(rated.name + " has an entry that is not finite");
             gap = std::max(gap, std::abs(exact[l] - oracle[l]));
+        }
+        if (stated < gap_resolution) return;
         test_.compare_with(rated.name, {stated}, {{gap}, {}},
                            {.bounds = stated_gap_bounds,
                             .label = rated.name + " (gap)",

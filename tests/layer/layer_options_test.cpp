@@ -218,6 +218,32 @@ TYPED_TEST(LayerOptions, KernelLimitCutsTheKernel) {
     }
 }
 
+TYPED_TEST(LayerOptions, KernelLimitIsATimeNotANumberOfSamples) {
+    auto fine = this->random({.timescale = {.dt_min = 1e-4, .dt_max = 1e-3}, .ssm = {.kernel_limit = 400}});
+    fine.D.setZero();
+    auto coarse = fine;
+    coarse.rate = 4;
+    auto by_hand = coarse;
+    by_hand.kernel_limit = 0;
+    auto kernels = convolution_kernels<TypeParam>(by_hand, 150);
+    EXPECT_LE(relative_error(convolution_kernels<TypeParam>(coarse, 150).leftCols(100), kernels.leftCols(100)),
+              this->law);
+    EXPECT_EQ(convolution_kernels<TypeParam>(coarse, 150).rightCols(50).cwiseAbs().maxCoeff(), 0);
+    this->expect_one_map(coarse, "kernel limit at another rate");
+}
+
+TYPED_TEST(LayerOptions, AStateOfAnotherLayerIsAnError) {
+    const auto p = this->random({});
+    using Layer = S4Layer<TypeParam, Mode::recurrence>;
+    const Layer layer(p);
+    for (const auto& other : {this->random({.heads = 2}), this->random({.ssm = {.kernel_limit = 5}}),
+                              this->random({.channels = 70}), this->random({.state_size = 10})}) {
+        auto foreign = Layer(other).make_state();
+        EXPECT_S4_ERROR(static_cast<void>(layer.read_state(foreign)), "another layer");
+        EXPECT_S4_ERROR(layer.write_state(foreign, random_state(layer, 1)), "another layer");
+    }
+}
+
 TYPED_TEST(LayerOptions, AnInputIsForgottenAfterTheKernelLimit) {
     const auto p = this->random({.ssm = {.kernel_limit = 10}});
     const S4Layer<TypeParam, Mode::recurrence> layer(p);
@@ -299,6 +325,13 @@ TYPED_TEST(LayerOptions, AreCheckedByNameAndRange) {
     EXPECT_S4_ERROR(static_cast<void>(this->random({.heads = 0})), "heads", "found 0");
     EXPECT_S4_ERROR(static_cast<void>(this->random({.sets = 4})), "sets", "found 4");
     EXPECT_S4_ERROR(static_cast<void>(this->random({.sets = -1})), "sets", "found -1");
+    for (const Index many : {Index{1} << 40, Index{1} << 62}) {
+        EXPECT_S4_ERROR(static_cast<void>(this->random({.channels = many})), "channels", "at most");
+        EXPECT_S4_ERROR(static_cast<void>(this->random({.heads = many})), "heads", "at most");
+    }
+    EXPECT_S4_ERROR(static_cast<void>(this->random({.channels = 1 << 20, .state_size = 1 << 10})), "too many");
+    EXPECT_S4_ERROR(static_cast<void>(this->random({.ssm = {.imag_transform = Transform::sigmoid}})), "imag_transform",
+                    "sigmoid");
     EXPECT_S4_ERROR(static_cast<void>(this->random({.ssm = {.rate = -2}})), "rate", "found -2");
     if constexpr (requires { good.P; }) {
         EXPECT_S4_ERROR(Layer{with([](auto& p) { p.real = true; })}, "real", "Diagonal");
@@ -483,6 +516,8 @@ TEST(StaticShape, HoldsSeveralHeadsInPlace) {
     free.scan(free_state, u, z);
     EXPECT_EQ((y - z).cwiseAbs().maxCoeff(), 0.0F);
     EXPECT_S4_ERROR(static_cast<void>(Ssm::random({.heads = 3}, 1)), "room for 2 heads", "found 3");
+    EXPECT_S4_ERROR(static_cast<void>(Ssm::random({.heads = 1}, 1)), "fixed at compile time to 2", "found 1");
+    EXPECT_S4_ERROR(static_cast<void>(Ssm::random({.ssm = {.real = true}}, 1)), "real", "run time");
 }
 
 TEST(DenseLayer, RefusesOptionsThatSpeakOfEigenvaluesAndUnboundedSystems) {

@@ -12,10 +12,10 @@ namespace s4::test {
 namespace {
 
 #if defined(__cpp_exceptions) && defined(__linux__)
-/// Leaves this process about 256 MiB of further address space while it lives.
+/// Leaves this process about `spare` bytes of further address space while it lives.
 class TightMemory {
 public:
-    TightMemory() {
+    explicit TightMemory(rlim_t spare = rlim_t{256} << 20) {
         getrlimit(RLIMIT_AS, &before_);
         long pages = 0;
         if (std::FILE* statistics = std::fopen("/proc/self/statm", "r")) {
@@ -23,7 +23,7 @@ public:
             std::fclose(statistics);
         }
         rlimit tight = before_;
-        tight.rlim_cur = static_cast<rlim_t>(pages) * 4096 + (rlim_t{256} << 20);
+        tight.rlim_cur = static_cast<rlim_t>(pages) * 4096 + spare;
         setrlimit(RLIMIT_AS, &tight);
     }
     TightMemory(const TightMemory&) = delete;
@@ -49,6 +49,25 @@ TEST(OutOfMemory, IsAnErrorAndLeavesTheLayerAsItWas) {
     Sequence<float> y(100, 4);
     layer.forward(workspace, u, y);
     EXPECT_TRUE(detail::all_finite(y));
+}
+
+// FFTW ends the process when its planner finds no memory: it must not be asked then.
+TEST(OutOfMemory, IsAnErrorOrNoneButNeverTheEnd) {
+    S4Layer<Diagonal<float>, Mode::convolution> layer(random_parameters<Diagonal<float>>(1, 4, 1));
+    int errors = 0;
+    int successes = 0;
+    for (const Index length : {1000, 16'384, 100'003, 1'000'003})
+        for (rlim_t spare = 0; spare <= rlim_t{64} << 20; spare = spare == 0 ? rlim_t{1} << 16 : 2 * spare) {
+            const TightMemory tight(spare);
+            try {
+                layer.prepare(length);
+                ++successes;
+            } catch (const Error&) {
+                ++errors;
+            }
+        }
+    EXPECT_GT(errors, 0);
+    EXPECT_GT(successes, 0);
 }
 #endif
 

@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <complex>
 #include <cstdio>
 
 namespace s4::test {
@@ -34,6 +36,36 @@ double disagreement(Index kernel_limit) {
     const double error = relative_error(stepped, convolved);
     std::printf("%s, kernel of %ld samples: %.1e\n", Ssm::name, static_cast<long>(kernel_limit), error);
     return error;
+}
+
+// Modes that hardly move in the window: what leaves is nearly what entered.
+TEST(WindowedStep, KeepsTheDigitsOfSlowModes) {
+    auto p = random_parameters<Diagonal<double>>(1, 64, 5);
+    p.inv_dt(0, 0) = std::log(1e-6);
+    p.kernel_limit = 10;
+    p.D.setZero();
+    Diagonal<float>::Parameters narrow;
+    static_cast<SsmOptions&>(narrow) = p;
+    narrow.inv_dt = p.inv_dt.cast<float>();
+    narrow.A_real = p.A_real.cast<float>();
+    narrow.A_imag = p.A_imag.cast<float>();
+    narrow.B = p.B.cast<std::complex<float>>();
+    narrow.C = p.C.cast<std::complex<float>>();
+    narrow.D = p.D.cast<float>();
+    const S4Layer<Diagonal<double>, Mode::recurrence> wide_layer(p);
+    const S4Layer<Diagonal<float>, Mode::recurrence> narrow_layer(narrow);
+    auto wide_state = wide_layer.make_state();
+    auto narrow_state = narrow_layer.make_state();
+    Sequence<float> u = white_noise<float>(300'000, 1, 4);
+    u.array() += 0.5F;
+    const Sequence<double> u_wide = u.cast<double>();
+    Sequence<double> y_wide(u.rows(), 1);
+    Sequence<float> y(u.rows(), 1);
+    wide_layer.scan(wide_state, u_wide, y_wide);
+    narrow_layer.scan(narrow_state, u, y);
+    const double error = relative_error(y, y_wide);
+    std::printf("Diagonal in float, dt = 1e-6, kernel of 10 samples: %.1e\n", error);
+    EXPECT_LE(error, 2e-4);
 }
 
 TEST(WindowedStep, IsTheTruncatedConvolutionOverAHundredThousandSamples) {

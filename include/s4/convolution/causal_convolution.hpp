@@ -176,9 +176,12 @@ private:
 
     static Index checked_channels(Index rows, const KernelRows& layout) {
         detail::require(layout.heads > 0, "CausalConvolution: at least one head is needed, found ", layout.heads);
+        detail::require(rows > 0, "CausalConvolution: at least one channel is needed, found H = ", rows);
+        detail::require(layout.heads <= rows, "CausalConvolution: ", layout.heads,
+                        " heads need as many kernels, found ", rows);
         const Index of_a_channel = layout.heads * (layout.bidirectional ? 2 : 1);
-        detail::require(rows > 0 && rows % of_a_channel == 0, "CausalConvolution: ", of_a_channel,
-                        " kernels are needed for every channel, and at least one channel; found ", rows, " kernels");
+        detail::require(rows % of_a_channel == 0, "CausalConvolution: ", of_a_channel,
+                        " kernels are needed for every channel, found ", rows);
         return rows / of_a_channel;
     }
     static Index checked_length(Index length) {

@@ -126,6 +126,8 @@ decltype(auto) or_out_of_memory(const char* what, const Work& work) {
         return work();
     } catch (const std::bad_alloc&) {
         raise("out of memory: ", what);
+    } catch (const std::length_error&) {
+        raise("out of memory: ", what);
     }
 #else
     static_cast<void>(what);

@@ -39,11 +39,13 @@ template <RealScalar Scalar>
 [[nodiscard]] Sequence<Scalar> white_noise(Index length, Index channels, std::uint64_t seed) {
     detail::require(length >= 0 && channels >= 0, "white_noise: sizes must not be negative, found ", length, " x ",
                     channels);
-    RandomEngine engine{seed};
-    Sequence<Scalar> noise(length, channels);
-    for (Index t = 0; t < length; ++t)
-        for (Index h = 0; h < channels; ++h) noise(t, h) = static_cast<Scalar>(normal(engine));
-    return noise;
+    return detail::or_out_of_memory("white_noise", [&] {
+        RandomEngine engine{seed};
+        Sequence<Scalar> noise(length, channels);
+        for (Index t = 0; t < length; ++t)
+            for (Index h = 0; h < channels; ++h) noise(t, h) = static_cast<Scalar>(normal(engine));
+        return noise;
+    });
 }
 
 }  // namespace s4::inline S4_ABI

@@ -55,6 +55,8 @@ template <class T, class M>
                   "s4: a sequence is row-major, time x channels (s4::Sequence, or a block of its rows or columns); an "
                   "Eigen matrix is column-major unless it says Eigen::RowMajor");
     if constexpr (is_in_memory<M>) {
+        static_assert(std::is_convertible_v<decltype(matrix.data()), T*>,
+                      "s4: the output is const: it cannot be written to");
         return matrix.data();
     } else {
         return nullptr;
@@ -68,6 +70,8 @@ template <class T, class M>
     static_assert(!is_in_memory<M> || is_contiguous_vector<M>,
                   "s4: a frame is a contiguous row or vector of one number per channel, such as sequence.row(t)");
     if constexpr (is_in_memory<M>) {
+        static_assert(std::is_convertible_v<decltype(frame.data()), T*>,
+                      "s4: the output is const: it cannot be written to");
         return frame.data();
     } else {
         return nullptr;

@@ -58,11 +58,4 @@ template <RealScalar Real>
     return {modulus, std::atan2(z.imag(), 1 + z.real())};
 }
 
-/// (1 + z)^exponent, with the digits of a small z; 0 where it is below any rounding.
-[[nodiscard]] inline std::complex<double> power_of_one_plus(std::complex<double> z, Index exponent) noexcept {
-    const std::complex<double> exponential = static_cast<double>(exponent) * log1p(z);
-    if (!(exponential.real() > -700)) return 0;
-    return std::polar(std::exp(exponential.real()), exponential.imag());
-}
-
 }  // namespace s4::inline S4_ABI::detail

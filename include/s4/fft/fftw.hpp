@@ -12,6 +12,7 @@
 #include <complex>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <type_traits>
 
 namespace s4::inline S4_ABI {
@@ -65,7 +66,8 @@ public:
     using Functions = FftwFunctions<Scalar>;
 
     template <class MakePlan>
-    FftwPlan(Index length, const MakePlan& make_plan) {
+    FftwPlan(Index length, const MakePlan& make_plan) {  // `length` ≥ 1 is checked
+        require_planner_memory(length);
         const auto lock = lock_fftw_planner<Scalar>();
         plan_.reset(make_plan());
         require(plan_ != nullptr, "FFTW cannot make a plan of length ", length);
@@ -74,6 +76,16 @@ public:
     [[nodiscard]] typename Functions::Plan get() const noexcept { return plan_.get(); }
 
 private:
+    /// FFTW's planner ends the process when memory runs out. What it may need for twiddles and trials is taken and
+    /// given back first, so that a lack of memory is an Error. (Another thread may still take it in between.)
+    static void require_planner_memory(Index length) {
+        const std::size_t bytes = (std::size_t{1} << 23) + 8 * sizeof(Scalar) * static_cast<std::size_t>(length);
+        void* probe = ::operator new(bytes, std::nothrow);
+        require(probe != nullptr, "out of memory: planning a transform of length ", length, " needs about ", bytes,
+                " bytes");
+        ::operator delete(probe);
+    }
+
     struct Destroy {
         void operator()(typename Functions::Plan plan) const noexcept {
             const auto lock = lock_fftw_planner<Scalar>();

@@ -45,7 +45,8 @@ template <class Ssm, class Fft = Fftw<typename Ssm::Scalar>>
     const Index rows = parameters.C.rows();
     detail::require(length <= std::numeric_limits<Index>::max() / 64 / rows, Ssm::name, ": ", rows,
                     " kernels of length ", length, " do not fit in memory");
-    const Index limit = parameters.kernel_limit > 0 ? std::min(parameters.kernel_limit, length) : length;
+    const Index end = detail::kernel_end(parameters);
+    const Index limit = end > 0 ? std::min(end, length) : length;
     const KernelGenerator<Ssm, Fft> generator{parameters, limit, planning};
     Sequence<Scalar> kernels(rows, length);
     parallel_for(

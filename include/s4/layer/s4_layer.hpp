@@ -8,6 +8,7 @@
 #include <s4/recurrence/diagonal_recurrence.hpp>
 #include <s4/recurrence/dplr_recurrence.hpp>
 
+#include <cstddef>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -126,15 +127,18 @@ public:
         return detail::or_out_of_memory("S4Layer::make_state", [this] { return recurrence_.make_state(); });
     }
 
-    /// The state x [H × N/2] (Dense: [H × N]) in the coordinates of the parameters. O(H N).
+    /// The state x [H × N/2] (Dense: [H × N]) in the coordinates of the parameters. O(H N). Error when it is another
+    /// layer's.
     [[nodiscard]] StateMatrix read_state(const State& state) const requires CausalSystem<Ssm> {
+        detail::require(recurrence_.fits(state), "S4Layer::read_state: the state belongs to another layer");
         StateMatrix x(channels(), recurrence_.state_columns());
         recurrence_.read(state, x);
         return x;
     }
     /// Sets the state; inputs before it count as zero (of meaning with a kernel_limit only). Error unless x has the
-    /// shape that `read_state` gives.
+    /// shape that `read_state` gives and the state is one of this layer's.
     void write_state(State& state, const StateMatrix& x) const requires CausalSystem<Ssm> {
+        detail::require(recurrence_.fits(state), "S4Layer::write_state: the state belongs to another layer");
         detail::check_tensor(Ssm::name, "state", x, channels(), recurrence_.state_columns());
         recurrence_.write(state, x);
     }
@@ -173,6 +177,12 @@ public:
     /// computes the answer to the initial one. With one head y may be u.
     void forward(Workspace& workspace, State& state, const SequenceView<Scalar>& u,
                  const SequenceOut<Scalar>& y) const noexcept requires ConvolutionMode<M> && CausalSystem<Ssm> {
+        S4_ASSERT(prepared_.length() > 0, "S4Layer::forward: call prepare(length) first");
+        S4_ASSERT(
+            u.rows() == y.rows() && u.rows() <= prepared_.length() && u.cols() == channels() && y.cols() == outputs(),
+            "S4Layer::forward: u must be [l × H] and y [l × heads·H], with l up to the prepared length");
+        S4_ASSERT(recurrence_.fits(state) && recurrence_.fits(workspace.initial),
+                  "S4Layer::forward: the state or the workspace belongs to another layer");
         workspace.initial = state;
         recurrence_.advance(state, u.rows(), u.data(), u.row_stride());
         forward(workspace, u, y);
@@ -196,6 +206,19 @@ public:
         S4_ASSERT(u.rows() == y.rows() && u.cols() == channels() && y.cols() == outputs(),
                   "S4Layer::scan: u must be [l × H] and y [l × heads·H]");
         recurrence_.scan(state, u.rows(), u.data(), u.row_stride(), y.data(), y.row_stride());
+    }
+
+    /// A system that looks ahead has no step.
+    template <class... Arguments>
+    void step(Arguments&&...) const requires(!CausalSystem<Ssm>) {
+        static_assert(sizeof...(Arguments) == std::size_t(-1),
+                      "s4::S4Layer: a bidirectional system looks ahead of every sample, so it has no step");
+    }
+    /// Nor a scan.
+    template <class... Arguments>
+    void scan(Arguments&&...) const requires(!CausalSystem<Ssm>) {
+        static_assert(sizeof...(Arguments) == std::size_t(-1),
+                      "s4::S4Layer: a bidirectional system looks ahead of every sample, so it has no scan");
     }
 
 private:

@@ -13,6 +13,8 @@ namespace s4::inline S4_ABI {
 /// begins one sample ahead. It has whole sequences only, no step. The parameters have the type of Ssm::Parameters.
 template <class Ssm>
 struct Bidirectional {
+    static_assert(Ssm::Shape::channels == Dynamic && Ssm::Shape::pairs == Dynamic,
+                  "s4::Bidirectional has sizes given at run time: leave the Shape out");
     using Scalar = typename Ssm::Scalar;
     using Rule = typename Ssm::Rule;
     using Shape = typename Ssm::Shape;
@@ -31,9 +33,11 @@ struct Bidirectional {
     [[nodiscard]] static auto system(const Parameters& p, Index h, Index head = 0) { return Ssm::system(p, h, head); }
     /// As that of `Ssm`; C is drawn for both directions.
     [[nodiscard]] static Parameters random(const Options& options, std::uint64_t seed) {
-        Parameters p = Ssm::draw(options, seed, 2);
-        validate(p);
-        return p;
+        return detail::or_out_of_memory("the random parameters", [&] {
+            Parameters p = Ssm::draw(options, seed, 2);
+            validate(p);
+            return p;
+        });
     }
 };
 

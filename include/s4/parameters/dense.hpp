@@ -65,7 +65,7 @@ struct Dense {
         for (Index h = 0; h < p.channels(); ++h) {
             const double dt = step_size(p, h);
             detail::require(dt >= min_step_size && dt <= max_step_size, name, ": dt must lie in [", min_step_size, ", ",
-                            max_step_size, "], found ", dt, " in channel ", h);
+                            max_step_size, "], found ", dt, " in channel ", h, ", at rate ", p.rate);
         }
     }
 

@@ -80,9 +80,11 @@ struct Diagonal {
     /// a channel are those of its head 0). Values are rounded once, to Scalar; Re λ in [−min_decay, 0] becomes
     /// −min_decay; error where it is positive or not finite. One dt per channel unless they differ within one.
     [[nodiscard]] static Parameters from_systems(std::span<const DiagonalSystem> systems, Index heads = 1) {
-        Parameters p = assemble(systems, {.heads = heads}, {});
-        validate(p);
-        return p;
+        return detail::or_out_of_memory("the parameters", [&] {
+            Parameters p = assemble(systems, {.heads = heads}, {});
+            validate(p);
+            return p;
+        });
     }
 
     /// What `random` makes.
@@ -117,6 +119,9 @@ private:
 
     static Parameters draw(const Options& options, std::uint64_t seed, Index directions) {
         const detail::PoleLayout layout{options.heads, directions, options.sets};
+        detail::require(!options.ssm.real || Shape::pairs == Dynamic, name,
+                        ": option real needs a state size given at run time, found N = ", Shape::state_size,
+                        " fixed at compile time");
         const Index sets = detail::checked_sets(name, options, layout);
         RandomEngine engine{seed};
         std::vector<DiagonalInit> starts;

@@ -106,9 +106,11 @@ struct Dplr {
     /// Re λ in [−min_decay, 0] becomes −min_decay. One dt per channel unless they differ within one. Error where Re λ
     /// is positive or a value is not finite.
     [[nodiscard]] static Parameters from_systems(std::span<const DplrSystem> systems, Index heads = 1) {
-        Parameters p = assemble(systems, {.heads = heads}, {});
-        validate(p);
-        return p;
+        return detail::or_out_of_memory("the parameters", [&] {
+            Parameters p = assemble(systems, {.heads = heads}, {});
+            validate(p);
+            return p;
+        });
     }
 
     /// What `random` makes. A rank of −1 is the measure's own (1; LegT 2), the highest of a mixture.
@@ -152,11 +154,16 @@ private:
         detail::require(!options.ssm.real, name, ": option real is for Diagonal systems only, found true");
         const detail::PoleLayout layout{options.heads, directions, options.sets};
         const Index sets = detail::checked_sets(name, options, layout);
-        detail::require(options.rank <= max_rank, name, ": option rank is at most ", max_rank, ", found ",
+        detail::require(options.rank >= -1 && options.rank <= max_rank, name,
+                        ": option rank must be -1 (that of the measure) or lie in [0, ", max_rank, "], found ",
                         options.rank);
         Index rank = options.rank;
-        if (rank < 0)
-            for (const Hippo& hippo : options.hippo.kinds()) rank = std::max(rank, natural_rank(hippo));
+        for (const Hippo& hippo : options.hippo.kinds()) {
+            const Index natural = natural_rank(hippo);
+            detail::require(options.rank < 0 || options.rank >= natural, name, ": option rank must be at least ",
+                            natural, " for ", name_of(hippo), ", found ", options.rank);
+            rank = std::max(rank, natural);
+        }
         std::vector<Nplr> starts;
         for (const Hippo& hippo : options.hippo.kinds()) starts.push_back(nplr(hippo, options.state_size, rank));
         std::vector<DplrSystem> systems;

@@ -139,6 +139,14 @@ template <class System>
     return true;
 }
 
+/// What the transform makes `value` of. Error that names the option where it makes it of nothing.
+[[nodiscard]] inline double raw_value(const char* name, const char* option, Transform transform, double value,
+                                      Index h) {
+    require(has_inverse(transform, value), name, ": option ", option, " = ", name_of(transform),
+            " never gives the value ", value, " that channel ", h, " starts from");
+    return inverse(transform, value);
+}
+
 /// Sets the raw tensors of row c·H + h from `system`, so that read_channel gives it back; Re λ in [−min_decay, 0]
 /// becomes −min_decay. λ, B and dt are taken from the rows of head 0.
 template <class System, RealScalar Scalar, class Shape>
@@ -152,7 +160,7 @@ void write_channel(const char* name, PoleParameters<Scalar, Shape>& p, Index row
             is_finite(system.dt[column]) && system.dt[column] >= min_step_size && system.dt[column] <= max_step_size,
             name, ": dt must lie in [", min_step_size, ", ", max_step_size, "], found ", system.dt[column],
             " in channel ", h);
-        const double raw = inverse(p.dt_transform, system.dt[column]);
+        const double raw = raw_value(name, "dt_transform", p.dt_transform, system.dt[column], h);
         p.inv_dt(h, column) = static_cast<Scalar>(p.dt_fast ? std::asinh(raw) : raw);
     }
     if (row >= p.sets()) return;
@@ -160,10 +168,12 @@ void write_channel(const char* name, PoleParameters<Scalar, Shape>& p, Index row
         const std::complex<double> lambda = system.lambda[n];
         require(is_finite(lambda) && lambda.real() <= 0, name, ": Re lambda must be finite and not positive, found ",
                 lambda.real(), " in channel ", h, ", state ", n);
-        p.A_real(row, n) = static_cast<Scalar>(inverse(p.real_transform, std::max(-lambda.real(), min_decay)));
+        p.A_real(row, n) = static_cast<Scalar>(
+            raw_value(name, "real_transform", p.real_transform, std::max(-lambda.real(), min_decay), h));
         const double frequency =
             p.imag_transform == Transform::none ? -lambda.imag() : std::max(-lambda.imag(), min_frequency);
-        p.A_imag(row, n) = p.real ? Scalar{0} : static_cast<Scalar>(inverse(p.imag_transform, frequency));
+        p.A_imag(row, n) =
+            p.real ? Scalar{0} : static_cast<Scalar>(raw_value(name, "imag_transform", p.imag_transform, frequency, h));
         p.B(row, n) = static_cast<std::complex<Scalar>>(system.B[n]);
     }
 }
@@ -188,6 +198,8 @@ void check_poles(const char* system, const PoleParameters<Scalar, Shape>& p, Ind
     require(p.heads() > 0 && p.D.rows() % channels == 0, system, ": D must be [heads x H], a multiple of ", channels,
             " rows, found ", p.D.rows());
     check_tensor(system, "D", p.D, p.D.rows(), 1);
+    require(Shape::heads == Dynamic || p.heads() == Shape::heads, system,
+            ": the number of heads is fixed at compile time to ", Shape::heads, ", found ", p.heads());
     require(directions == 2 || p.C.rows() != 2 * p.D.rows() || p.D.rows() == 0, system,
             ": C has two rows for every one of D, as a bidirectional layer has: name the system s4::Bidirectional<",
             system, ">");
@@ -200,7 +212,7 @@ void check_poles(const char* system, const PoleParameters<Scalar, Shape>& p, Ind
                     "found ", lambda[n].real(), " in channel ", h, ", state ", n);
             const double step = p.rate * dt[n];
             require(step >= min_step_size && step <= max_step_size, system, ": dt must lie in [", min_step_size, ", ",
-                    max_step_size, "], found ", step, " in channel ", h);
+                    max_step_size, "], found ", step, " in channel ", h, ", at rate ", p.rate);
         }
     }
 }

@@ -14,10 +14,16 @@ namespace s4::inline S4_ABI::detail {
 /// The number S of sets of states. Error that names the option unless all sizes are possible.
 template <class Options>
 [[nodiscard]] Index checked_sets(const char* name, const Options& options, const PoleLayout& layout) {
-    require(options.channels > 0, name, ": option channels must be positive, found ", options.channels);
+    constexpr Index most = Index{1} << 24;
+    require(options.channels > 0 && options.channels <= most, name, ": option channels must be positive, and at most ",
+            most, ", found ", options.channels);
+    require(options.heads > 0 && options.heads <= most, name, ": option heads must be positive, and at most ", most,
+            ", found ", options.heads);
+    require(options.state_size <= most, name, ": option state_size is at most ", most, ", found ", options.state_size);
     require(options.state_size > 0 && (options.ssm.real || options.state_size % 2 == 0), name,
             ": option state_size must be even and positive, found ", options.state_size);
-    require(options.heads > 0, name, ": option heads must be positive, found ", options.heads);
+    require(options.channels * options.heads <= (Index{1} << 26) / options.state_size, name, ": ", options.channels,
+            " channels x ", options.heads, " heads x ", options.state_size, " states are too many");
     const Index sets = layout.sets == 0 ? options.channels : layout.sets;
     require(sets > 0 && sets <= options.channels && options.channels % sets == 0, name,
             ": option sets must divide the number of channels, ", options.channels, ", found ", layout.sets);

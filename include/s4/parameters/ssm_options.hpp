@@ -5,6 +5,8 @@
 #include <s4/core/scalar.hpp>
 #include <s4/parameters/transforms.hpp>
 
+#include <cmath>
+
 namespace s4::inline S4_ABI {
 
 /// Tensors that an optimiser leaves as they are.
@@ -23,7 +25,7 @@ struct SsmOptions {
     Transform real_transform = Transform::exp;   ///< Re λ = −T(A_real)
     Transform imag_transform = Transform::none;  ///< Im λ = −T(A_imag)
     bool dt_fast = false;                        ///< dt = T(sinh(inv_dt)): long step sizes are reached sooner
-    bool real = false;  ///< Diagonal only: N/2 real states, the imaginary parts of A, B, C count as 0
+    bool real = false;  ///< Diagonal only: the stored states are all, and real; imaginary parts of A, B, C count as 0
 
     /// What one sample spans, in units of the spacing that dt was trained for: dt is multiplied by it. A layer made for
     /// 48 kHz runs at 16 kHz with rate 3. (S4 paper, section 4.3: sampling resolution change)
@@ -31,7 +33,8 @@ struct SsmOptions {
     /// Modes that turn by `band_limit`/2 cycles or more in a sample of the trained spacing have no output: their C is
     /// taken as 0. 0: no limit; 1: the Nyquist frequency. (S4ND paper, section 3.2)
     double band_limit = 0;
-    /// The kernel ends after this many samples; the recurrence forgets them as exactly. 0: it does not end.
+    /// The kernel ends after this many samples of the trained spacing (kernel_limit/rate of those that are run); the
+    /// recurrence forgets them as exactly. 0: it does not end.
     Index kernel_limit = 0;
 
     Frozen frozen = {};
@@ -45,6 +48,13 @@ inline constexpr double max_rate = 1e4;
 inline constexpr Index max_kernel_limit = Index{1} << 28;
 
 namespace detail {
+
+/// After how many samples, at its rate, the kernel ends; 0 if it does not.
+[[nodiscard]] inline Index kernel_end(const SsmOptions& options) noexcept {
+    if (options.kernel_limit == 0) return 0;
+    const double samples = std::nearbyint(static_cast<double>(options.kernel_limit) / options.rate);
+    return static_cast<Index>(std::fmin(std::fmax(samples, 1.0), static_cast<double>(max_kernel_limit)));
+}
 
 /// Error that names the option unless every one is in range.
 inline void check_options(const char* system, const SsmOptions& options) {

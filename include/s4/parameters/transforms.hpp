@@ -76,6 +76,24 @@ inline constexpr double relu_floor = 1e-4;
     return 1;
 }
 
+/// Whether the transform takes the value y anywhere: y finite, and above 0 (exp, softplus), at least 1e-4 (relu),
+/// between 0 and 1 (sigmoid).
+[[nodiscard]] inline bool has_inverse(Transform transform, double y) noexcept {
+    if (!detail::is_finite(y)) return false;
+    switch (transform) {
+        case Transform::none:
+            return true;
+        case Transform::exp:
+        case Transform::softplus:
+            return y > 0;
+        case Transform::relu:
+            return y >= detail::relu_floor;
+        case Transform::sigmoid:
+            return y > 0 && y < 1;
+    }
+    return false;
+}
+
 /// The number x with apply(transform, x) = y; for relu the x ≥ 0. Keeps the digits of tiny and of huge y. Error when
 /// the transform never takes the value y: allowed are y > 0 (exp, softplus), y ≥ 1e-4 (relu), 0 < y < 1 (sigmoid).
 [[nodiscard]] inline double inverse(Transform transform, double y) {

@@ -41,7 +41,7 @@ public:
         : channels_{checked(parameters).channels()},
           heads_{parameters.heads()},
           states_{parameters.state_size()},
-          kernel_limit_{parameters.kernel_limit},
+          kernel_limit_{detail::kernel_end(parameters)},
           A_bar_{lane_blocks<Scalar>(channels_) * width * states_ * states_},
           B_bar_{lane_blocks<Scalar>(channels_) * width * states_},
           forgotten_{kernel_limit_ > 0 ? B_bar_.size() : 0},
@@ -76,6 +76,11 @@ public:
     [[nodiscard]] Index channels() const noexcept { return channels_; }
     [[nodiscard]] Index outputs() const noexcept { return heads_ * channels_; }
     [[nodiscard]] Index state_columns() const noexcept { return states_; }
+    /// Whether the state has the sizes of this system's.
+    [[nodiscard]] bool fits(const State& state) const noexcept {
+        return state.x_.size() == B_bar_.size() &&
+               state.past_.size() == lane_blocks<Scalar>(channels_) * width * kernel_limit_;
+    }
     [[nodiscard]] State make_state() const { return State{B_bar_.size(), channels_, kernel_limit_}; }
 
     void step(State& state, const Scalar* u, Scalar* y) const noexcept { scan(state, 1, u, 0, y, 0); }
@@ -114,7 +119,7 @@ private:
 
     template <detail::Flow flow>
     void run(State& state, Index length, const Scalar* u, Index u_stride, Scalar* y, Index y_stride) const noexcept {
-        S4_ASSERT(state.x_.size() == B_bar_.size(), "Recurrence: the state belongs to another system");
+        S4_ASSERT(fits(state), "Recurrence: the state belongs to another system");
         detail::for_each_lane_block<Scalar>(channels_, [&](Index block, Index first, Index active) {
             const Scalar* x = state.x_.data() + block * states_ * width;
             for (Index t = 0; t < length; ++t) {

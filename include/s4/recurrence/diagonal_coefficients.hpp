@@ -5,6 +5,7 @@
 #include <s4/discretize/zero_order_hold.hpp>
 #include <s4/parameters/diagonal.hpp>
 #include <s4/recurrence/recurrence.hpp>
+#include <s4/recurrence/stable_rounding.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -13,21 +14,6 @@
 #include <vector>
 
 namespace s4::inline S4_ABI::detail {
-
-/// Rounds Ā − 1 to Scalar so that |Ā| stays ≤ 1: half of all roundings of a very slow mode would make it grow. Where
-/// one does, Ā is shrunk by as few roundings of Ā − 1 as it takes. (RELIABILITY 1.4: checked after the rounding.)
-template <RealScalar Scalar>
-[[nodiscard]] std::complex<Scalar> round_stable(std::complex<double> a_minus_one) noexcept {
-    const auto growth = [](const auto& difference) {  // |Ā|² − 1
-        const std::complex<long double> wide(difference);
-        return 2 * wide.real() + std::norm(wide);
-    };
-    std::complex<Scalar> rounded(a_minus_one);
-    const double ulp = static_cast<double>(std::numeric_limits<Scalar>::epsilon()) * std::abs(a_minus_one);
-    for (double shrink = ulp; growth(rounded) > 0 && shrink < 1; shrink *= 2)
-        rounded = std::complex<Scalar>(a_minus_one - shrink * (1.0 + a_minus_one));
-    return rounded;
-}
 
 /// Rounding Ā − 1 to float turns a mode by up to 2^-25 |Ā − 1| too much in every step, which adds up over the
 /// 1/(1 − |Ā|) steps that it remembers. Above this sum (its effect on a state is about a third) the rounding error of
@@ -58,11 +44,11 @@ struct DiagonalCoefficients {
     Index channels;
     Index heads;
     Index pairs;
-    Index kernel_limit;
+    Index kernel_limit;                               ///< at the rate
     Storage<Scalar, coefficient_table> coefficients;  ///< [lane block][n][Re, Im of Ā − 1; Re, −Im of 2 C B̄][lane]
     Storage<Scalar, !corrects && state_table != Dynamic ? 0 : state_table>
         residues;               ///< what Ā − 1 lost: [lane block][n][re, im][lane]
-    Storage<Scalar> forgotten;  ///< Ā^m, with which an input leaves again after m = kernel_limit samples; or empty
+    Storage<Scalar> forgotten;  ///< Ā^m − 1: an input leaves again by −Ā^m after m = kernel_limit samples; or empty
     Storage<Scalar, lane_table_size<Scalar>(Shape::channels, Shape::heads)> feed_through;  ///< D: [head][channel]
     bool corrected = false;                                                                ///< residues are needed
     Storage<Scalar, pair_table> scale_re;  ///< B̄, to read and write states
@@ -73,7 +59,7 @@ struct DiagonalCoefficients {
         : channels{checked(parameters).channels()},
           heads{parameters.heads()},
           pairs{parameters.A_real.cols()},
-          kernel_limit{parameters.kernel_limit},
+          kernel_limit{kernel_end(parameters)},
           coefficients{lane_blocks<Scalar>(channels) * pairs * fields() * width},
           residues{corrects ? state_size() : 0},
           forgotten{kernel_limit > 0 ? state_size() : 0},
@@ -128,7 +114,7 @@ private:
                 applied += std::complex<double>(residue);
             }
             if (kernel_limit > 0) {
-                const std::complex<double> power = power_of_one_plus(applied, kernel_limit);
+                const std::complex<double> power = expm1(static_cast<double>(kernel_limit) * log1p(applied));
                 forgotten.data()[at(h, n, 2)] = static_cast<Scalar>(power.real());
                 forgotten.data()[at(h, n, 2) + width] = static_cast<Scalar>(power.imag());
             }

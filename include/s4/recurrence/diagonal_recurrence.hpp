@@ -53,6 +53,12 @@ public:
     [[nodiscard]] Index outputs() const noexcept { return c_.heads * c_.channels; }
     [[nodiscard]] Index state_columns() const noexcept { return c_.pairs; }
     [[nodiscard]] State make_state() const { return State{*this}; }
+    /// Whether the state has the sizes of this system's.
+    [[nodiscard]] bool fits(const State& state) const noexcept {
+        return state.s_.size() == c_.state_size() &&
+               state.past_.size() == lane_blocks<Scalar>(c_.channels) * width * c_.kernel_limit &&
+               state.sums_.size() == (c_.heads > 1 ? c_.heads * static_cast<Index>(detail::scan_block) * width : 0);
+    }
 
     void step(State& state, const Scalar* u, Scalar* y) const noexcept { scan(state, 1, u, 0, y, 0); }
 
@@ -101,7 +107,7 @@ private:
 
     template <detail::Flow flow>
     void run(State& state, Index length, const Scalar* u, Index u_stride, Scalar* y, Index y_stride) const noexcept {
-        S4_ASSERT(state.s_.size() == c_.state_size(), "Recurrence: the state belongs to another system");
+        S4_ASSERT(fits(state), "Recurrence: the state belongs to another system");
         detail::for_each_lane_block<Scalar>(c_.channels, [&](Index number, Index first, Index active) {
             const Index pairs_before = number * c_.pairs * width;
             const Block block{state.s_.data() + pairs_before * 2,
@@ -250,7 +256,7 @@ private:
             L re[Steps];
             L im[Steps];
             advance_state<Steps, Coefficients::corrects>(
-                block, n, c, [&](std::size_t t) { return fnma(forgotten_re, delayed[t], input[t]); },
+                block, n, c, [&](std::size_t t) { return fnma(forgotten_re, delayed[t], input[t] - delayed[t]); },
                 [&](std::size_t t) { return -(forgotten_im * delayed[t]); },
                 [&](std::size_t t, L new_re, L new_im) {
                     re[t] = new_re;

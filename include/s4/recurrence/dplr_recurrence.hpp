@@ -57,6 +57,12 @@ public:
     [[nodiscard]] Index outputs() const noexcept { return c_.heads * c_.channels; }
     [[nodiscard]] Index state_columns() const noexcept { return c_.pairs; }
     [[nodiscard]] State make_state() const { return State{*this}; }
+    /// Whether the state has the sizes of this system's.
+    [[nodiscard]] bool fits(const State& state) const noexcept {
+        const Index lanes = lane_blocks<Scalar>(c_.channels) * width;
+        return state.x_.size() == lanes * c_.pairs * 2 && state.past_.size() == lanes * c_.kernel_limit &&
+               state.sums_.size() == (c_.heads > 1 ? c_.heads * static_cast<Index>(detail::scan_block) * width : 0);
+    }
 
     void step(State& state, const Scalar* u, Scalar* y) const noexcept { scan(state, 1, u, 0, y, 0); }
 
@@ -129,8 +135,7 @@ private:
         constexpr Index fields = 6 + 4 * static_cast<Index>(Rank);
         constexpr Index output_field = fields - 2;
         constexpr std::size_t slots = std::max<std::size_t>(Rank, 1);
-        S4_ASSERT(state.x_.size() == lane_blocks<Scalar>(c_.channels) * width * c_.pairs * 2,
-                  "Recurrence: the state belongs to another system");
+        S4_ASSERT(fits(state), "Recurrence: the state belongs to another system");
         detail::for_each_lane_block<Scalar>(c_.channels, [&](Index block, Index first, Index active) {
             const L D = L::load(c_.feed_through.data() + first);
             L sigma[slots];
@@ -180,8 +185,7 @@ private:
     template <detail::Flow flow>
     void run_general(State& state, Index length, const Scalar* u, Index u_stride, Scalar* y,
                      Index y_stride) const noexcept {
-        S4_ASSERT(state.x_.size() == lane_blocks<Scalar>(c_.channels) * width * c_.pairs * 2,
-                  "Recurrence: the state belongs to another system");
+        S4_ASSERT(fits(state), "Recurrence: the state belongs to another system");
         alignas(storage_alignment) Scalar one_head[static_cast<std::size_t>(width)];
         Scalar* const sums = c_.heads > 1 ? state.sums_.data() : one_head;
         const auto ranks = static_cast<std::size_t>(c_.rank);

@@ -103,6 +103,7 @@ public:
 
     /// The coefficients x [H × N]. O(H N).
     [[nodiscard]] Coefficients coefficients(const State& state) const {
+        require_fit(state);
         Coefficients x(channels_, states_);
         for (Index h = 0; h < channels_; ++h)
             for (Index n = 0; n < states_; ++n) x(h, n) = state.x_.data()[at(h, n)];
@@ -112,6 +113,7 @@ public:
     void write_coefficients(State& state, const Coefficients& x) const {
         detail::require(x.rows() == channels_ && x.cols() == states_, "HippoMemory: the coefficients must be [",
                         channels_, " x ", states_, "], found [", x.rows(), " x ", x.cols(), "]");
+        require_fit(state);
         detail::require(detail::all_finite(x), "HippoMemory: a coefficient is not finite");
         for (Index h = 0; h < channels_; ++h)
             for (Index n = 0; n < states_; ++n) state.x_.data()[at(h, n)] = x(h, n);
@@ -124,6 +126,11 @@ public:
     }
 
 private:
+    void require_fit(const State& state) const {
+        detail::require(state.x_.size() == lane_blocks<Scalar>(channels_) * block_size(),
+                        "HippoMemory: the state belongs to another memory");
+    }
+
     using L = Lanes<Scalar>;
     static constexpr Index width = L::count;
     static constexpr Index rows_at_once = 4;

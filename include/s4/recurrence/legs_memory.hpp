@@ -94,6 +94,7 @@ public:
 
     /// The coefficients c [H × N]. O(H N).
     [[nodiscard]] Coefficients coefficients(const State& state) const {
+        require_fit(state);
         Coefficients c(channels_, states_);
         for (Index h = 0; h < channels_; ++h)
             for (Index n = 0; n < states_; ++n)
@@ -106,6 +107,7 @@ public:
         detail::require(c.rows() == channels_ && c.cols() == states_, "LegsMemory: the coefficients must be [",
                         channels_, " x ", states_, "], found [", c.rows(), " x ", c.cols(), "]");
         detail::require(detail::all_finite(c), "LegsMemory: a coefficient is not finite");
+        require_fit(state);
         detail::require(samples >= 0, "LegsMemory: samples must not be negative, found ", samples);
         state.reset();
         state.samples_ = samples;
@@ -123,6 +125,11 @@ public:
 
 private:
     using L = Lanes<Scalar>;
+
+    void require_fit(const State& state) const {
+        detail::require(state.z_.size() == lane_blocks<Scalar>(channels_) * states_ * fields * L::count,
+                        "LegsMemory: the state belongs to another memory");
+    }
     using Extended = std::common_type_t<double, Scalar>;
     static constexpr Index width = L::count;
     static constexpr Index fields = detail::legs_fields<Scalar>;

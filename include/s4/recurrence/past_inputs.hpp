@@ -16,6 +16,8 @@ public:
     /// Zeros. m = 0 keeps nothing: the kernel does not end.
     PastInputs(Index channels, Index m) : m_{m}, values_{lane_blocks<Scalar>(channels) * L::count * m} {}
 
+    /// How many numbers are kept.
+    [[nodiscard]] Index size() const noexcept { return values_.size(); }
     void reset() noexcept {
         values_.set_zero();
         start_ = 0;

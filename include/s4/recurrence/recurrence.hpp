@@ -14,6 +14,7 @@ namespace s4::inline S4_ABI {
 /// With a kernel_limit m the state also forgets: − Ā^m B̄ u_{t−m} (see PastInputs).
 ///   Recurrence r{parameters}           coefficients, computed in double and rounded once; error on bad parameters
 ///   r.make_state()                     zero state
+///   r.fits(state)                      whether the state has the sizes of this system's
 ///   r.step(state, u, y)                one sample of every channel: u [H], y [heads·H]
 ///   r.scan(state, length, u, stride_u, y, stride_y)   `length` samples, the same result as that many steps
 ///   r.advance(state, length, u, stride_u)             the same without outputs
