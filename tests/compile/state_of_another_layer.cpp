@@ -1,4 +1,4 @@
-// expected: (cannot convert|cannot bind)[^\n]*State
+// expected: (cannot convert|cannot bind|no known conversion)[^\n]*State
 #include <s4/s4.hpp>
 
 using Stream = s4::S4<float, s4::Mode::recurrence>;

@@ -1,4 +1,4 @@
-// expected: (cannot convert|cannot bind)[^\n]*State
+// expected: (cannot convert|cannot bind|no known conversion)[^\n]*State
 #include <s4/s4.hpp>
 
 using Small = s4::S4Layer<s4::Dplr<float, s4::Shape<8, 4>>, s4::Mode::recurrence>;
