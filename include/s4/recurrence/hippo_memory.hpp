@@ -11,6 +11,7 @@
 #include <s4/recurrence/recurrence.hpp>
 
 #include <algorithm>
+#include <variant>
 
 namespace s4::inline S4_ABI {
 
@@ -19,8 +20,10 @@ struct HippoMemoryOptions {
     Index channels = 1;     ///< H
     Index state_size = 64;  ///< N
     Hippo hippo = LegT{};   ///< the measure
-    double window = 1;  ///< length θ of the window (the time constant, for a measure without an end), in units of time
-    double dt = 1;      ///< spacing of the samples, in the same unit: with dt = 1, the window counts samples
+    /// Length θ of the window (the time constant, for a measure without an end), in units of time. By default the
+    /// shortest that N = 64 coefficients describe well.
+    double window = 4096;
+    double dt = 1;  ///< spacing of the samples, in the same unit: with dt = 1, the window counts samples
 };
 
 /// Compresses the last `window` of each of H channels into N coefficients x of the measure's basis: x_t = Ā x_{t−1} +
@@ -56,8 +59,8 @@ public:
         Storage<Scalar> change_;
     };
 
-    /// Error unless H ≥ 1, N ≥ 1, window and dt are finite and above 0, the measure's parameters are in range and the
-    /// rule has a solution. O(N³).
+    /// Error unless H ≥ 1, N ≥ 1 (even for Fourier and Fourier2), window and dt are finite and above 0, the measure's
+    /// parameters are in range and the rule has a solution. O(N³).
     template <DiscretizationRule Rule = Bilinear>
     explicit HippoMemory(const HippoMemoryOptions& options, const Rule& rule = {})
         : hippo_{options.hippo},
@@ -142,6 +145,11 @@ private:
                         "HippoMemory: channels must lie in [1, ", max_channels, "], found ", options.channels);
         detail::require(options.state_size >= 1 && options.state_size <= max_state_size,
                         "HippoMemory: state_size must lie in [1, ", max_state_size, "], found ", options.state_size);
+        const bool in_pairs =
+            std::holds_alternative<Fourier>(options.hippo) || std::holds_alternative<Fourier2>(options.hippo);
+        detail::require(!in_pairs || options.state_size % 2 == 0, "HippoMemory: state_size must be even for ",
+                        name_of(options.hippo), ", whose states are sines and cosines in pairs, found ",
+                        options.state_size);
         return options;
     }
     [[nodiscard]] Index block_size() const noexcept { return row_blocks_ * rows_at_once * width; }
