@@ -159,7 +159,8 @@ TEST(DplrBilinear, VjpOfCTildeIsTheDifferenceOfTheDensePower) {
     for (const Index rank : {0, 1, 2})
         for (const Index length : {1, 2, 3, 7, 20}) {
             SCOPED_TRACE(::testing::Message() << "rank " << rank << ", length " << length);
-            DplrSystem system = random_dplr_system(2, rank, 0.2, 15, false);
+            // dt so small that the power has not died out: otherwise C~ is C, and differences see rounding alone.
+            DplrSystem system = random_dplr_system(2, rank, 0.02, 15, false);
             RandomEngine engine{16};
             Eigen::VectorXcd cotangent(2);
             for (auto& value : cotangent) value = complex_normal(engine);

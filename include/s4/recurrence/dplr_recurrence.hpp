@@ -128,14 +128,18 @@ private:
         return c + (4 + 4 * static_cast<Index>(r) + part) * width;
     }
 
+    // One complex number for each lane.
+    struct Pair {
+        L re, im;
+    };
     // B̄ u of the pair whose coefficients begin at c.
-    [[nodiscard]] static ComplexLanes<S> driven_by(const Scalar* c, L input) noexcept {
+    [[nodiscard]] static Pair driven_by(const Scalar* c, L input) noexcept {
         return {L::load(c + 2 * width) * input, L::load(c + 3 * width) * input};
     }
     // One sample of the pair at x, which B̄ u changes by `change`; returns its new state and adds G x to next_sigma.
     template <class Ranks>
-    [[nodiscard]] static ComplexLanes<S> advance_pair(Ranks ranks, const Scalar* c, Scalar* x, ComplexLanes<S> change,
-                                                      const L* sigma, L* next_sigma) noexcept {
+    [[nodiscard]] static Pair advance_pair(Ranks ranks, const Scalar* c, Scalar* x, Pair change, const L* sigma,
+                                           L* next_sigma) noexcept {
         const L a_re = L::load(c);
         const L a_im = L::load(c + width);
         L re = L::load(x);
@@ -177,8 +181,8 @@ private:
                 Scalar* x = state.x_.data() + block * c_.pairs * 2 * width;
                 const Scalar* c = c_.coefficients.data() + block * c_.pairs * fields * width;
                 for (Index n = 0; n < c_.pairs; ++n, x += 2 * width, c += fields * width) {
-                    const ComplexLanes<S> state_n = advance_pair(std::integral_constant<std::size_t, Rank>{}, c, x,
-                                                                 driven_by(c, input), sigma, next_sigma);
+                    const Pair state_n = advance_pair(std::integral_constant<std::size_t, Rank>{}, c, x,
+                                                      driven_by(c, input), sigma, next_sigma);
                     if constexpr (flow != detail::Flow::state_only)
                         output = fma(L::load(c + (output_field + 1) * width), state_n.im,
                                      fma(L::load(c + output_field * width), state_n.re, output));
@@ -222,11 +226,11 @@ private:
                 const Scalar* c = c_.coefficients.data() + block * c_.pairs * c_.fields() * width;
                 const Scalar* gone = c_.kernel_limit > 0 ? c_.forgotten.data() + block * c_.pairs * 2 * width : nullptr;
                 for (Index n = 0; n < c_.pairs; ++n, x += 2 * width, c += c_.fields() * width) {
-                    ComplexLanes<S> change = driven_by(c, input);
+                    Pair change = driven_by(c, input);
                     if (gone != nullptr)
                         change = {fnma(L::load(gone + n * 2 * width), delayed, change.re),
                                   fnma(L::load(gone + n * 2 * width + width), delayed, change.im)};
-                    const ComplexLanes<S> state_n = advance_pair(ranks, c, x, change, sigma, next_sigma);
+                    const Pair state_n = advance_pair(ranks, c, x, change, sigma, next_sigma);
                     if constexpr (flow != detail::Flow::state_only) {
                         const Scalar* outputs = c + (4 + 4 * c_.rank) * width;
                         for (Index head = 0; head < c_.heads; ++head, outputs += 2 * width)
