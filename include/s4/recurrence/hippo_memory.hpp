@@ -11,14 +11,13 @@
 #include <s4/recurrence/recurrence.hpp>
 
 #include <algorithm>
-#include <variant>
 
 namespace s4::inline S4_ABI {
 
 /// What a HippoMemory keeps of its input.
 struct HippoMemoryOptions {
     Index channels = 1;     ///< H
-    Index state_size = 64;  ///< N
+    Index state_size = 64;  ///< N; even, if a Fourier measure is to be reconstructed
     Hippo hippo = LegT{};   ///< the measure
     /// Length θ of the window (the time constant, for a measure without an end), in units of time. By default the
     /// shortest that N = 64 coefficients describe well.
@@ -59,7 +58,7 @@ public:
         Storage<Scalar> change_;
     };
 
-    /// Error unless H ≥ 1, N ≥ 1 (even for Fourier and Fourier2), window and dt are finite and above 0, the measure's
+    /// Error unless H ≥ 1, N ≥ 1, window and dt are finite and above 0, the measure's
     /// parameters are in range and the rule has a solution. O(N³).
     template <DiscretizationRule Rule = Bilinear>
     explicit HippoMemory(const HippoMemoryOptions& options, const Rule& rule = {})
@@ -145,11 +144,6 @@ private:
                         "HippoMemory: channels must lie in [1, ", max_channels, "], found ", options.channels);
         detail::require(options.state_size >= 1 && options.state_size <= max_state_size,
                         "HippoMemory: state_size must lie in [1, ", max_state_size, "], found ", options.state_size);
-        const bool in_pairs =
-            std::holds_alternative<Fourier>(options.hippo) || std::holds_alternative<Fourier2>(options.hippo);
-        detail::require(!in_pairs || options.state_size % 2 == 0, "HippoMemory: state_size must be even for ",
-                        name_of(options.hippo), ", whose states are sines and cosines in pairs, found ",
-                        options.state_size);
         return options;
     }
     [[nodiscard]] Index block_size() const noexcept { return row_blocks_ * rows_at_once * width; }
