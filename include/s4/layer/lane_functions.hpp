@@ -1,0 +1,141 @@
+// Elementary functions of a register of numbers, and the loops that apply them to sequences.
+#pragma once
+
+#include <s4/core/lanes.hpp>
+#include <s4/core/sequence.hpp>
+#include <s4/core/storage.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <numbers>
+
+namespace s4::inline S4_ABI::detail {
+
+/// `function` of every lane, one after the other.
+template <RealScalar Scalar, class Function>
+[[nodiscard]] Lanes<Scalar> each_lane(const Function& function, Lanes<Scalar> x) noexcept {
+    alignas(storage_alignment) Scalar lanes[static_cast<std::size_t>(Lanes<Scalar>::count)];
+    x.store(lanes);
+    for (Scalar& lane : lanes) lane = function(lane);
+    return Lanes<Scalar>::load(lanes);
+}
+
+/// The larger, the smaller of each pair; NaN where `a` is NaN.
+template <RealScalar Scalar>
+[[nodiscard]] Lanes<Scalar> max(Lanes<Scalar> a, Lanes<Scalar> b) noexcept {
+    return {Eigen::internal::pmax(a.value, b.value)};
+}
+template <RealScalar Scalar>
+[[nodiscard]] Lanes<Scalar> min(Lanes<Scalar> a, Lanes<Scalar> b) noexcept {
+    return {Eigen::internal::pmin(a.value, b.value)};
+}
+template <RealScalar Scalar>
+[[nodiscard]] Lanes<Scalar> abs(Lanes<Scalar> x) noexcept {
+    return {Eigen::internal::pabs(x.value)};
+}
+/// `positive` in the lanes where x > 0, `other` elsewhere.
+template <RealScalar Scalar>
+[[nodiscard]] Lanes<Scalar> where_positive(Lanes<Scalar> x, Lanes<Scalar> positive, Lanes<Scalar> other) noexcept {
+    const auto mask = Eigen::internal::pcmp_lt(Lanes<Scalar>::zero().value, x.value);
+    return {Eigen::internal::pselect(mask, positive.value, other.value)};
+}
+
+/// e^x by Eigen's vectors, within 2 roundings; e^x below the least normal number is about that instead.
+template <RealScalar Scalar>
+[[nodiscard]] Lanes<Scalar> exp(Lanes<Scalar> x) noexcept {
+    if constexpr (Lanes<Scalar>::count > 1 && Eigen::internal::packet_traits<Scalar>::HasExp) {
+        return {Eigen::internal::pexp(x.value)};
+    } else {
+        return each_lane([](Scalar lane) { return std::exp(lane); }, x);
+    }
+}
+
+/// 1/(1 + e^−x).
+template <RealScalar Scalar>
+[[nodiscard]] Lanes<Scalar> sigmoid(Lanes<Scalar> x) noexcept {
+    const Lanes<Scalar> one = Lanes<Scalar>::broadcast(1);
+    return one / (one + exp(-x));
+}
+
+/// tanh x; in float by Eigen's vectors, within a few roundings.
+template <RealScalar Scalar>
+[[nodiscard]] Lanes<Scalar> tanh(Lanes<Scalar> x) noexcept {
+    if constexpr (std::same_as<Scalar, float> && Lanes<Scalar>::count > 1 &&
+                  Eigen::internal::packet_traits<Scalar>::HasTanh) {
+        return {Eigen::internal::ptanh(x.value)};
+    } else {
+        return each_lane([](Scalar lane) { return std::tanh(lane); }, x);
+    }
+}
+
+/// The standard normal distribution at one register of numbers, each in [−15, 15].
+template <RealScalar Scalar>
+struct NormalTail {
+    Lanes<Scalar> density;  ///< φ(x) = e^{−x²/2}/√(2π)
+    Lanes<Scalar> tail;     ///< Φ(−|x|)
+};
+
+/// In float without a branch or a table: Φ(−a) = e^{−a²/2} R(1/(1 + a/4)) with a polynomial R, minimax in relative
+/// error (6e-8) on a in [0, 14], where Φ(−a) underflows; by Remez' exchange. Other scalars take the standard's erfc.
+template <RealScalar Scalar>
+[[nodiscard]] NormalTail<Scalar> normal_tail(Lanes<Scalar> x) noexcept {
+    using L = Lanes<Scalar>;
+    const L bell = exp(L::broadcast(Scalar{-0.5}) * x * x);
+    const L density = L::broadcast(static_cast<Scalar>(0.398942280401432677939946059934381868L)) * bell;
+    if constexpr (std::same_as<Scalar, float>) {
+        constexpr float coefficients[] = {0.0257235416902F, -0.152809448477F, 0.296121798414F,
+                                          -0.20578287456F,  0.201757854257F,  0.0329281549618F,
+                                          0.103746607584F,  0.0985168573548F, 0.0997974803204F};
+        const L t = L::broadcast(1) / fma(L::broadcast(0.25F), abs(x), L::broadcast(1));
+        L sum = L::broadcast(coefficients[0]);
+        for (std::size_t n = 1; n < std::size(coefficients); ++n) sum = fma(sum, t, L::broadcast(coefficients[n]));
+        return {density, bell * (t * sum)};
+    } else {
+        const auto half_erfc = [](Scalar lane) {
+            return std::erfc(std::abs(lane) * (std::numbers::sqrt2_v<Scalar> / 2)) / 2;
+        };
+        return {density, each_lane(half_erfc, x)};
+    }
+}
+
+/// y = function(x) for every register of two sequences of one shape; y may be x. Sequences without gaps between their
+/// rows are one long row.
+template <RealScalar Scalar, class Function>
+void map_lanes(const SequenceView<Scalar>& x, const SequenceOut<Scalar>& y, const Function& function) noexcept {
+    using L = Lanes<Scalar>;
+    const bool one_row = x.row_stride() == x.cols() && y.row_stride() == y.cols();
+    const Index rows = one_row ? std::min(x.rows(), Index{1}) : x.rows();
+    const Index cols = one_row ? x.rows() * x.cols() : x.cols();
+    for (Index t = 0; t < rows; ++t) {
+        const Scalar* in = x.row(t);
+        Scalar* out = y.row(t);
+        Index n = 0;
+        for (; n + L::count <= cols; n += L::count) function(L::load_unaligned(in + n)).store_unaligned(out + n);
+        if (n < cols) function(L::load_first(in + n, cols - n)).store_first(out + n, cols - n);
+    }
+}
+
+/// z = function(x, y) in the same way; z may be x or y.
+template <RealScalar Scalar, class Function>
+void map_lanes(const SequenceView<Scalar>& x, const SequenceView<Scalar>& y, const SequenceOut<Scalar>& z,
+               const Function& function) noexcept {
+    using L = Lanes<Scalar>;
+    const bool one_row = x.row_stride() == x.cols() && y.row_stride() == y.cols() && z.row_stride() == z.cols();
+    const Index rows = one_row ? std::min(x.rows(), Index{1}) : x.rows();
+    const Index cols = one_row ? x.rows() * x.cols() : x.cols();
+    for (Index t = 0; t < rows; ++t) {
+        const Scalar* in = x.row(t);
+        const Scalar* other = y.row(t);
+        Scalar* out = z.row(t);
+        Index n = 0;
+        for (; n + L::count <= cols; n += L::count)
+            function(L::load_unaligned(in + n), L::load_unaligned(other + n)).store_unaligned(out + n);
+        if (n < cols)
+            function(L::load_first(in + n, cols - n), L::load_first(other + n, cols - n))
+                .store_first(out + n, cols - n);
+    }
+}
+
+}  // namespace s4::inline S4_ABI::detail
