@@ -11,7 +11,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <numbers>
 
 namespace s4::inline S4_ABI::detail {
@@ -115,12 +114,16 @@ template <RealScalar Scalar>
     const L bell = exp(L::broadcast(Scalar{-0.5}) * x * x);
     const L density = L::broadcast(static_cast<Scalar>(0.398942280401432677939946059934381868L)) * bell;
     if constexpr (std::same_as<Scalar, float>) {
-        constexpr float coefficients[] = {0.0257235416902F, -0.152809448477F, 0.296121798414F,
-                                          -0.20578287456F,  0.201757854257F,  0.0329281549618F,
-                                          0.103746607584F,  0.0985168573548F, 0.0997974803204F};
         const L t = L::broadcast(1) / fma(L::broadcast(0.25F), abs(x), L::broadcast(1));
-        L sum = L::broadcast(coefficients[0]);
-        for (std::size_t n = 1; n < std::size(coefficients); ++n) sum = fma(sum, t, L::broadcast(coefficients[n]));
+        L sum = L::broadcast(0.0257235416902F);
+        sum = fma(sum, t, L::broadcast(-0.152809448477F));
+        sum = fma(sum, t, L::broadcast(0.296121798414F));
+        sum = fma(sum, t, L::broadcast(-0.20578287456F));
+        sum = fma(sum, t, L::broadcast(0.201757854257F));
+        sum = fma(sum, t, L::broadcast(0.0329281549618F));
+        sum = fma(sum, t, L::broadcast(0.103746607584F));
+        sum = fma(sum, t, L::broadcast(0.0985168573548F));
+        sum = fma(sum, t, L::broadcast(0.0997974803204F));
         return {density, bell * (t * sum)};
     } else {
         const auto half_erfc = [](Scalar lane) {
