@@ -62,7 +62,7 @@ public:
     template <class Archive, class Self>
     static void for_each_item(Archive& archive, Self& self) {
         archive("updates", self.updates_);
-        archive.template tensors<Layer>("", self.average_);
+        archive.template tensors<Layer>("parameters", self.average_);
     }
 
 private:
