@@ -1,5 +1,6 @@
 #include "tests/support/expect_error.hpp"
 #include "tests/support/tolerances.hpp"
+#include "tests/support/wide_difference.hpp"
 #include <s4/discretize/bilinear.hpp>
 #include <s4/fft/fftw.hpp>
 #include <s4/fft/kiss_fft.hpp>
@@ -21,22 +22,6 @@ Sequence<typename Ssm::Scalar> kernels_of(const typename Ssm::Parameters& p, Ind
     return K;
 }
 
-// Of sixth order in double; with this step truncation and rounding are both near 1e-12.
-template <class Loss>
-double difference(const Loss& loss, double& value) {
-    constexpr double step = 0x1p-11;
-    const double before = value;
-    const auto slope = [&](double h) {
-        value = before + h;
-        const double above = loss();
-        value = before - h;
-        const double below = loss();
-        value = before;
-        return (above - below) / (2 * h);
-    };
-    return (64 * slope(step) - 20 * slope(2 * step) + slope(4 * step)) / 45;
-}
-
 /// The reverse pass against differences of the whole path from raw tensors to kernels, every entry of every tensor.
 template <class Ssm, class Fft>
 void expect_gradient(typename Ssm::Parameters p, Index length) {
@@ -49,18 +34,7 @@ void expect_gradient(typename Ssm::Parameters p, Index length) {
     const auto loss = [&] { return kernels_of<Ssm, Fft>(p, length).cwiseProduct(g).sum(); };
     Ssm::for_each_tensor(
         [&](const TensorInfo& info, auto& tensor, const auto& found) {
-            double largest = 0;
-            double error = 0;
-            constexpr Index parts =
-                Eigen::NumTraits<typename std::remove_cvref_t<decltype(tensor)>::Scalar>::IsComplex + 1;
-            auto* values = reinterpret_cast<double*>(tensor.data());
-            const auto* slopes = reinterpret_cast<const double*>(found.data());
-            for (Index i = 0; i < tensor.size() * parts; ++i) {
-                const double expected = difference(loss, values[i]);
-                largest = std::max(largest, std::abs(expected));
-                error = std::max(error, std::abs(expected - slopes[i]));
-            }
-            EXPECT_LE(error, wide_difference * std::max(largest, 1e-3)) << info.name;
+            EXPECT_LE(wide_difference_error(loss, tensor, found), wide_difference) << info.name;
         },
         p, gradient);
 }

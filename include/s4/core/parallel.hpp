@@ -11,6 +11,15 @@
 
 namespace s4::inline S4_ABI {
 
+/// How many threads `parallel_for` uses at most: 1 without OpenMP or inside a parallel region.
+[[nodiscard]] inline Index max_threads() noexcept {
+#if defined(_OPENMP)
+    return omp_in_parallel() == 0 ? omp_get_max_threads() : 1;
+#else
+    return 1;
+#endif
+}
+
 /// Runs `body(index)` for index = 0 … count−1, on all threads when compiled with OpenMP and not already inside a
 /// parallel region. Iterations must not touch each other's data and get their own scratch. What one throws arrives at
 /// the caller after the others have ended (the first of several).
@@ -43,10 +52,7 @@ void parallel_for(Index count, const Body& body) {
 /// The same with scratch: `body(scratch, index)`, where every thread has one scratch object from `make_scratch()`.
 template <class MakeScratch, class Body>
 void parallel_for(Index count, const MakeScratch& make_scratch, const Body& body) {
-    Index threads = 1;
-#if defined(_OPENMP)
-    if (omp_in_parallel() == 0) threads = omp_get_max_threads();
-#endif
+    Index threads = max_threads();
     threads = threads < count ? threads : count;
     // A thread takes every `threads`-th index: the work of all indices is alike.
     parallel_for(threads, [&](Index thread) {

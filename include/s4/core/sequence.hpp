@@ -111,6 +111,9 @@ public:
     requires Writable<T> SequenceRef(const Eigen::DenseBase<Derived>&) {
         static_assert(always_false<Derived>, "s4: the output is const: it cannot be written to");
     }
+    /// What can be written can be read.
+    SequenceRef(const SequenceRef<std::remove_const_t<T>>& out) noexcept requires ReadOnly<T>
+        : SequenceRef{out.data(), out.rows(), out.cols(), out.row_stride()} {}
     /// `rows` rows of `cols` numbers, their beginnings `row_stride` numbers apart.
     SequenceRef(T* data, Index rows, Index cols, Index row_stride) noexcept
         : data_{data}, rows_{rows}, cols_{cols}, row_stride_{row_stride} {}
@@ -156,6 +159,9 @@ public:
     requires Writable<T> FrameRef(const Eigen::DenseBase<Derived>&) {
         static_assert(always_false<Derived>, "s4: the output is const: it cannot be written to");
     }
+    /// What can be written can be read.
+    FrameRef(const FrameRef<std::remove_const_t<T>>& out) noexcept requires ReadOnly<T>
+        : data_{out.data()}, size_{out.size()} {}
     FrameRef(std::span<T> frame) noexcept : data_{frame.data()}, size_{std::ssize(frame)} {}
     /// From a std::vector or std::array.
     template <class Container>
