@@ -1,6 +1,7 @@
-# The four interface targets. None of them exports -march, -O or warnings.
+# The five interface targets. None of them exports -march, -O or warnings.
 #   s4::s4      the layers (Eigen)                     s4::fftw    the FFTW back end (float and double)
-#   s4::openmp  threads in core/parallel.hpp           s4::io      file formats (nlohmann_json)
+#   s4::openmp  threads in core/parallel.hpp           s4::io      file formats and training (nlohmann_json)
+#   s4::zlib    s4::io, and files compressed by gzip (zlib)
 
 find_package(Eigen3 REQUIRED NO_MODULE)
 if(Eigen3_VERSION VERSION_LESS 3.4)
@@ -12,6 +13,9 @@ set(s4_fftw_headers "${PROJECT_SOURCE_DIR}/include/s4/fft/fftw.hpp")
 set(s4_io_headers ${s4_headers})
 list(FILTER s4_io_headers INCLUDE REGEX "/s4/(io|train)/")
 list(REMOVE_ITEM s4_headers ${s4_fftw_headers} ${s4_io_headers})
+set(s4_zlib_headers ${s4_io_headers})
+list(FILTER s4_zlib_headers INCLUDE REGEX "/s4/(io/gzip|train/image_folder).hpp$")
+list(REMOVE_ITEM s4_io_headers ${s4_zlib_headers})
 
 # s4_component(<name> HEADERS <files> LINK <targets>)
 function(s4_component name)
@@ -53,4 +57,11 @@ if(nlohmann_json_FOUND)
   s4_component(io HEADERS ${s4_io_headers} LINK s4 nlohmann_json::nlohmann_json)
 else()
   message(STATUS "s4: nlohmann_json was not found; the target s4::io is not made")
+endif()
+
+find_package(ZLIB QUIET)
+if(ZLIB_FOUND AND TARGET s4_io)
+  s4_component(zlib HEADERS ${s4_zlib_headers} LINK s4_io ZLIB::ZLIB)
+elseif(NOT ZLIB_FOUND)
+  message(STATUS "s4: zlib was not found; the target s4::zlib is not made")
 endif()
