@@ -121,4 +121,28 @@ TEST(AtomicFile, KilledWriterLeavesAWholeFile) {
     }
 }
 
+TEST(AtomicFile, RemovesWhatKilledWritersLeft) {
+    const TemporaryFolder folder;
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        AtomicFile file{folder / "x"};
+        ::raise(SIGKILL);
+    }
+    ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+    ASSERT_EQ(folder.files().size(), 1u);
+    const char* const others[]{"x", "x.1-2", "x.1-2.tmp2", "x.tmp", "x.-.tmp", "x.a-1.tmp", "x.1-2-3.tmp", "y.1-2.tmp"};
+    for (const char* name : others) write_text(folder / name, "kept");
+    std::filesystem::create_directory(folder / "x.3-4.tmp");
+    {
+        AtomicFile file{folder / "x"};
+        AtomicFile::remove_abandoned(folder / "x");
+        EXPECT_EQ(folder.files().size(), std::size(others) + 2);  // and the folder, and the file being written
+        file.commit();
+    }
+    EXPECT_EQ(folder.files().size(), std::size(others) + 1);
+    for (const char* name : others) EXPECT_TRUE(std::filesystem::exists(folder / name)) << name;
+    AtomicFile::remove_abandoned(folder / "none" / "x");
+}
+
 }  // namespace

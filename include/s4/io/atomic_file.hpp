@@ -10,11 +10,13 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #else
@@ -47,6 +49,10 @@ public:
     /// Moves the file to its place; nothing may be written afterwards.
     void commit();
 
+    /// Removes the temporary files of `path` that processes which were killed have left; those that are being written,
+    /// here or elsewhere, stay. Never an error: what cannot be removed stays. (POSIX systems; otherwise nothing.)
+    static void remove_abandoned(const std::filesystem::path& path);
+
 private:
     void open(const std::filesystem::file_status& old);
     void discard() noexcept;
@@ -57,6 +63,18 @@ private:
         std::filesystem::path name = path_;
         name += "." + std::to_string(process) + "-" + std::to_string(counter++) + ".tmp";
         return name;
+    }
+    /// Whether `name` is one that temporary_name gives to a file called `file`.
+    [[nodiscard]] static bool is_temporary_name(std::string_view name, const std::string& file) {
+        constexpr std::string_view end = ".tmp";
+        if (!name.starts_with(file + '.') || !name.ends_with(end) || name.size() < file.size() + 1 + end.size())
+            return false;
+        name = name.substr(file.size() + 1, name.size() - file.size() - 1 - end.size());
+        const std::size_t dash = name.find('-');
+        const auto is_number = [](std::string_view text) {
+            return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+        };
+        return dash != name.npos && is_number(name.substr(0, dash)) && is_number(name.substr(dash + 1));
     }
     [[noreturn]] void fail(const char* what, int code) {
         discard();
@@ -84,6 +102,9 @@ inline void AtomicFile::open(const std::filesystem::file_status& old) {
         temporary_.clear();
         fail("cannot create a file in its folder", code);
     }
+    // Until it is closed, also by the death of the process: a file without this lock is abandoned. Where files cannot
+    // be locked, none is ever found abandoned.
+    static_cast<void>(::flock(descriptor_, LOCK_EX | LOCK_NB));
     if (std::filesystem::is_regular_file(old) && ::fchmod(descriptor_, static_cast<mode_t>(old.permissions())) != 0)
         fail("cannot keep the permissions", errno);
 }
@@ -111,6 +132,19 @@ inline void AtomicFile::commit() {
     const int code = ::fsync(descriptor) != 0 ? errno : 0;
     ::close(descriptor);
     if (code != 0 && code != EINVAL) fail("written, but its folder cannot be flushed to the disk", code);
+}
+
+inline void AtomicFile::remove_abandoned(const std::filesystem::path& path) {
+    const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path{"."};
+    std::error_code problem;
+    std::filesystem::directory_iterator entry{folder, problem};
+    for (; !problem && entry != std::filesystem::directory_iterator{}; entry.increment(problem)) {
+        if (!is_temporary_name(entry->path().filename().string(), path.filename().string())) continue;
+        const int descriptor = ::open(entry->path().c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (descriptor < 0) continue;
+        if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) ::unlink(entry->path().c_str());
+        ::close(descriptor);
+    }
 }
 
 inline void AtomicFile::discard() noexcept {
@@ -145,6 +179,8 @@ inline void AtomicFile::commit() {
     if (problem) fail("cannot be replaced", problem.default_error_condition().value());
     temporary_.clear();
 }
+
+inline void AtomicFile::remove_abandoned(const std::filesystem::path&) {}
 
 inline void AtomicFile::discard() noexcept {
     stream_.close();

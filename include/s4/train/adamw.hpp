@@ -45,11 +45,11 @@ inline void validate(const AdamWOptions& options) {
 
 /// The learning rate and the weight decay of one tensor.
 struct AdamWGroup {
-    double learning_rate;
-    double weight_decay;
+    double learning_rate;  ///< before the schedule's factor
+    double weight_decay;   ///< times the learning rate: the share of a number that is taken away in each step
 };
 
-/// Those of all tensors of a role. The learning rate is the one before the schedule's factor.
+/// Those of all tensors of a role.
 [[nodiscard]] inline AdamWGroup group_of(const AdamWOptions& options, TensorRole role) noexcept {
     const double ssm_rate = std::min(options.ssm_learning_rate, options.learning_rate);
     switch (role) {
@@ -97,6 +97,7 @@ public:
             p, gradient, m_, v_);
     }
 
+    /// As given.
     [[nodiscard]] const AdamWOptions& options() const noexcept { return options_; }
     /// Steps made so far.
     [[nodiscard]] std::int64_t steps() const noexcept { return steps_; }

@@ -23,12 +23,12 @@ namespace s4::inline S4_ABI {
 
 /// What an epoch came to; NaN where nothing was measured.
 struct HistoryRecord {
-    std::int64_t epoch = 0;    ///< from 1
-    std::int64_t step = 0;     ///< steps of the optimiser up to its end
-    double learning_rate = 0;  ///< of ordinary tensors, at its last step
-    double train_loss = std::numeric_limits<double>::quiet_NaN();
-    double train_accuracy = std::numeric_limits<double>::quiet_NaN();  ///< in [0, 1]
-    double validation_loss = std::numeric_limits<double>::quiet_NaN();
+    std::int64_t epoch = 0;                                                 ///< from 1
+    std::int64_t step = 0;                                                  ///< steps of the optimiser up to its end
+    double learning_rate = 0;                                               ///< of ordinary tensors, at its last step
+    double train_loss = std::numeric_limits<double>::quiet_NaN();           ///< mean over the epoch
+    double train_accuracy = std::numeric_limits<double>::quiet_NaN();       ///< in [0, 1]
+    double validation_loss = std::numeric_limits<double>::quiet_NaN();      ///< at its end
     double validation_accuracy = std::numeric_limits<double>::quiet_NaN();  ///< in [0, 1]
     double seconds = 0;                                                     ///< that it took
 };

@@ -56,7 +56,7 @@ template <RealScalar Scalar>
 /// How often each class was taken for each: counts [classes × classes], the row is the target and the column the
 /// prediction.
 struct ConfusionTable {
-    Eigen::Matrix<Index, Dynamic, Dynamic, Eigen::RowMajor> counts;
+    Eigen::Matrix<Index, Dynamic, Dynamic, Eigen::RowMajor> counts;  ///< [classes × classes]
 
     /// All counts zero. Error unless there is a class, or when memory runs out.
     explicit ConfusionTable(Index classes) {

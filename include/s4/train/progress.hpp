@@ -25,9 +25,9 @@ struct Progress {
     std::int64_t steps = 1;                                      ///< mini-batches in an epoch
     double loss = std::numeric_limits<double>::quiet_NaN();      ///< mean of this epoch so far
     double accuracy = std::numeric_limits<double>::quiet_NaN();  ///< the same, in [0, 1]; NaN: not shown
-    std::int64_t measured_steps = 0;
-    std::int64_t measured_samples = 0;
-    double measured_seconds = 0;
+    std::int64_t measured_steps = 0;                             ///< mini-batches
+    std::int64_t measured_samples = 0;                           ///< in them
+    double measured_seconds = 0;                                 ///< that they took
 };
 
 /// Seconds to the end of the run at the speed so far; NaN where nothing was measured.
@@ -112,6 +112,7 @@ public:
     static constexpr double terminal_interval = 0.1;  ///< seconds
     static constexpr double log_interval = 30;        ///< seconds
 
+    /// Of a terminal or of a log.
     explicit ProgressDisplay(bool is_terminal) noexcept : is_terminal_{is_terminal} {}
 
     /// After each step; `now` in seconds from any beginning, `columns` the width of the terminal.

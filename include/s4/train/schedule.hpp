@@ -38,7 +38,7 @@ struct CosineSchedule {
 /// Multiplied by `decay` after every `period` steps.
 struct StepSchedule {
     std::int64_t period = 1;  ///< steps
-    double decay = 0.1;
+    double decay = 0.1;       ///< the factor of each fall
 
     /// `step` is the number of steps made before.
     [[nodiscard]] double factor(std::int64_t step) const noexcept {
@@ -49,7 +49,7 @@ struct StepSchedule {
 /// Multiplied by `decay` when a figure that should fall, such as the validation loss, has not fallen for a while. Has a
 /// state, part of checkpoints. (PyTorch's ReduceLROnPlateau, mode min, relative threshold)
 struct PlateauSchedule {
-    double decay = 0.1;
+    double decay = 0.1;          ///< the factor of each fall
     std::int64_t patience = 10;  ///< figures in a row without progress that are let pass
     double threshold = 1e-4;     ///< progress is a figure below (1 − threshold) times the best one
     double smallest_factor = 0;  ///< the factor never falls below
