@@ -56,7 +56,23 @@ endforeach()
 
 # The online memories, where their program was built.
 if(RESULTS MATCHES "bench_hippo")
-  expect(bench_hippo COUNTERS samples_per_second ROWS "BM_LegsMemoryScan<float, s4::Bilinear>/H:16/N:256/seen:1000000")
+  set(counters COUNTERS samples_per_second)
+  foreach(size IN ITEMS H:16/N:64 H:16/N:256 H:64/N:256)
+    foreach(memory IN ITEMS "Scan<float, s4::Bilinear>" "Scan<float, s4::Euler>" "Scan<float, s4::BackwardEuler>"
+                            "Scan<float, s4::ZeroOrderHold>" "Scan<double, s4::Bilinear>"
+                            "Scan<double, s4::ZeroOrderHold>" "Step<float, s4::Bilinear>"
+                            "Step<float, s4::ZeroOrderHold>")
+      expect(bench_hippo ${counters} ROWS "BM_LegsMemory${memory}/${size}/seen:1000000")
+    endforeach()
+    foreach(memory IN ITEMS "float, s4::LegT" "float, s4::LegS" "float, s4::Fourier" "double, s4::LegT")
+      expect(bench_hippo ${counters} ROWS "BM_HippoMemoryScan<${memory}>/${size}")
+    endforeach()
+  endforeach()
+  foreach(seen IN ITEMS 100 100000)
+    foreach(memory IN ITEMS Scan<float Scan<double Step<float)
+      expect(bench_hippo ${counters} ROWS "BM_LegsMemory${memory}, s4::ZeroOrderHold>/H:16/N:256/seen:${seen}")
+    endforeach()
+  endforeach()
 endif()
 
 # What every file says about the machine.

@@ -42,3 +42,23 @@ function(expect_file path magic)
     message(FATAL_ERROR "${path} has ${size} bytes only")
   endif()
 endfunction()
+
+# write_wav(<path> <format, channels, bits: octal> <data size: two octal bytes> <data: octal escapes>): a small sound at
+# 48 kHz. Formats: 001 integers, 003 floats.
+function(write_wav path format channels bits size data)
+  set(header "RIFF\\377\\377\\000\\000WAVEfmt \\020\\000\\000\\000\\${format}\\000\\${channels}\\000")
+  string(APPEND header "\\200\\273\\000\\000\\000\\000\\001\\000\\010\\000\\${bits}\\000data${size}\\000\\000")
+  execute_process(COMMAND printf "${header}${data}" OUTPUT_FILE "${path}" COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+
+# The program does its work without gnuplot, says so, and writes no picture. Sets `output`.
+macro(run_without_gnuplot folder_option)
+  file(MAKE_DIRECTORY "${FOLDER}/empty")
+  set(ENV{PATH} "${FOLDER}/empty")
+  run(0 ${folder_option} "${FOLDER}/result")
+  expect("${output}" "gnuplot was not found \\(apt-get install gnuplot-nox\\)")
+  file(GLOB pictures "${FOLDER}/result/*.png")
+  if(pictures)
+    message(FATAL_ERROR "pictures without gnuplot: ${pictures}")
+  endif()
+endmacro()

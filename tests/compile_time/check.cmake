@@ -15,10 +15,10 @@ foreach(directory IN LISTS EIGEN_INCLUDE)
   list(APPEND flags -isystem "${directory}")
 endforeach()
 
-# User time of one compilation in milliseconds. LC_ALL: a decimal point.
-set(time_command [[LC_ALL=C; TIMEFORMAT=%3U; time "$@" -c]])
+# User time of one compilation in milliseconds. LC_ALL: a decimal point, and no complaint about a missing locale.
+set(time_command [[TIMEFORMAT=%3U; time "$@" -c]])
 function(measure source result)
-  execute_process(COMMAND "${BASH}" -c "${time_command}" measure "${CXX}" ${flags} "${WORK}/${source}.cpp" -o
+  execute_process(COMMAND "${CMAKE_COMMAND}" -E env LC_ALL=C "${BASH}" -c "${time_command}" measure "${CXX}" ${flags} "${WORK}/${source}.cpp" -o
                           "${WORK}/${source}.o"
                   RESULT_VARIABLE failed ERROR_VARIABLE output)
   string(STRIP "${output}" output)

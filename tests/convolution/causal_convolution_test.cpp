@@ -118,6 +118,29 @@ void expect_definition(Index channels, const KernelRows& rows, Index prepared, I
     EXPECT_LE(relative_error(du, expected_du), bound) << what();
     EXPECT_LE(relative_error(dkernels, expected_dkernels), bound) << what();
 
+    // The same from kept transforms; the sums of two batches are those of both; kernels can be replaced.
+    using Convolution = CausalConvolution<Fft>;
+    typename Convolution::InputSpectra kept(convolution, batch);
+    Sequence<Scalar> again(batch * length, outputs);
+    convolution(workspace, u, again, kept, batch);
+    EXPECT_LE(relative_error(again, expected_y), bound) << what();
+    typename Convolution::KernelGradient sum(convolution);
+    Sequence<Scalar> du_again(batch * length, channels);
+    convolution.vjp(vjp_workspace, kept, dy, du_again, sum, batch);
+    EXPECT_LE(relative_error(du_again, expected_du), bound) << what();
+    typename Convolution::KernelGradient other(convolution);
+    convolution.vjp(vjp_workspace, u, dy, du_again, other, batch);
+    sum.add(other);
+    convolution.read(vjp_workspace, sum, dkernels);
+    EXPECT_LE(relative_error(dkernels, 2 * expected_dkernels), bound) << what();
+    sum.set_zero();
+    convolution.read(vjp_workspace, sum, dkernels);
+    EXPECT_TRUE(dkernels.isZero(0));
+    Convolution replaced(white_noise<Scalar>(count, prepared, 6), rows);
+    replaced.replace_kernels(workspace, kernels);
+    replaced(workspace, u, again, batch);
+    EXPECT_EQ(again, y);
+
     Sequence<Scalar> in_place = u;  // du may be u
     convolution.vjp(vjp_workspace, in_place, dy, in_place, dkernels, batch);
     EXPECT_EQ((in_place - du).cwiseAbs().maxCoeff(), Scalar{0});

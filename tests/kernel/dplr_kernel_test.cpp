@@ -1,5 +1,6 @@
 // The reverse pass of the S4 kernel, entry by entry, for plain C and for C~.
 #include "tests/reference/reference.hpp"
+#include "tests/support/dplr_systems.hpp"
 #include "tests/support/finite_difference.hpp"
 #include "tests/support/tolerances.hpp"
 #include <s4/fft/fftw.hpp>
@@ -15,25 +16,6 @@
 
 namespace s4::test {
 namespace {
-
-DplrSystem tiny_system(Index pairs, Index rank, double dt, std::uint64_t seed) {
-    RandomEngine engine{seed};
-    DplrSystem system{Eigen::VectorXcd(pairs),
-                      Eigen::MatrixXcd(rank, pairs),
-                      Eigen::VectorXcd(pairs),
-                      Eigen::VectorXcd(pairs),
-                      Eigen::VectorXd(pairs),
-                      0.25,
-                      0};
-    for (Index n = 0; n < pairs; ++n) {
-        system.lambda[n] = {-0.2 - uniform(engine), -3.0 * static_cast<double>(n) - normal(engine)};
-        system.B[n] = complex_normal(engine);
-        system.C[n] = complex_normal(engine);
-        system.dt[n] = dt * (1 + uniform(engine));  // untied
-        for (Index r = 0; r < rank; ++r) system.P(r, n) = complex_normal(engine);
-    }
-    return system;
-}
 
 std::vector<double> random_values(Index length, std::uint64_t seed) {
     const Sequence<double> values = white_noise<double>(length, 1, seed);
@@ -86,7 +68,7 @@ TYPED_TEST(DplrKernelVjp, IsTheDifferenceOfTheTextbookForFixedCTilde) {
             for (const Index length : {1, 2, 3, 7, 12}) {
                 SCOPED_TRACE(::testing::Message() << pairs << " pairs, rank " << rank << ", L " << length);
                 const DplrKernel<TypeParam> kernel(length);
-                DplrSystem system = tiny_system(pairs, rank, 0.2, 3);
+                DplrSystem system = random_dplr_system(pairs, rank, 0.2, 3, false);
                 system.kernel_length = kernel.grid_size();
                 const std::vector<double> cotangent = random_values(length, 4);
                 EXPECT_LE(largest_error(gradient_of(kernel, system, cotangent), differences(system, length, cotangent)),
@@ -100,7 +82,7 @@ TYPED_TEST(DplrKernelVjp, IsTheDifferenceOfTheTextbookForPlainCAndForTheCTildeOf
             for (const Index length : {1, 7, 12}) {
                 SCOPED_TRACE(::testing::Message() << "rank " << rank << ", C of " << kernel_length << ", L " << length);
                 const DplrKernel<TypeParam> kernel(length);
-                DplrSystem system = tiny_system(2, rank, 0.2, 5);
+                DplrSystem system = random_dplr_system(2, rank, 0.2, 5, false);
                 system.kernel_length = kernel_length;
                 const std::vector<double> cotangent = random_values(length, 6);
                 EXPECT_LE(largest_error(gradient_of(kernel, system, cotangent), differences(system, length, cotangent)),
@@ -113,7 +95,7 @@ TYPED_TEST(DplrKernelVjp, IsTheDifferenceOfTheTextbookAtAnotherRate) {
         for (const Index kernel_length : {0, 8, 40}) {
             SCOPED_TRACE(::testing::Message() << "rate " << rate << ", C of " << kernel_length);
             const DplrKernel<TypeParam> kernel(7);
-            DplrSystem system = tiny_system(2, 1, 0.2, 13);
+            DplrSystem system = random_dplr_system(2, 1, 0.2, 13, false);
             system.kernel_length = kernel_length;
             system.rate = rate;
             const std::vector<double> cotangent = random_values(7, 14);
@@ -125,7 +107,7 @@ TYPED_TEST(DplrKernelVjp, IsTheDifferenceOfTheTextbookAtAnotherRate) {
 TYPED_TEST(DplrKernelVjp, IsTheSameFromATapeAndAdds) {
     const DplrKernel<TypeParam> kernel(20);
     typename DplrKernel<TypeParam>::Workspace workspace(kernel);
-    const DplrSystem system = tiny_system(3, 2, 0.1, 7);
+    const DplrSystem system = random_dplr_system(3, 2, 0.1, 7, false);
     const std::vector<double> cotangent = random_values(20, 8);
     std::vector<double> plain(20), taped(20);
     kernel(workspace, system, plain);

@@ -412,7 +412,8 @@ TYPED_TEST(BidirectionalLayer, ItsCausalHalfIsTheCausalLayer) {
     layer.forward(workspace, u, y);
     stream.scan(state, u, expected);
     EXPECT_LE(relative_error(y, expected), Tolerance<Scalar>::law);
-    EXPECT_S4_ERROR((S4Layer<Ssm, Mode::convolution, typename TypeParam::Fft>{causal}), "C must be [6 x 4], found [3");
+    EXPECT_S4_ERROR((S4Layer<Ssm, Mode::convolution, typename TypeParam::Fft>{causal}), "s4::Bidirectional<",
+                    "one row for every one of D");
 }
 
 // ---- rules and values of their own ------------------------------------------------------------------------------

@@ -1,30 +1,18 @@
 // Counts every call of the allocator itself, malloc and its relatives: a counter in operator new would not see Eigen's.
-// To be included by exactly one file of a program (it replaces the C library's functions).
+// To be included by exactly one file of a program (it replaces the C library's functions); others that count include
+// allocation_count.hpp.
 #pragma once
+
+#include "tests/support/allocation_count.hpp"
 
 #include <Eigen/Core>  // first: clang's intrinsics declare posix_memalign again, which they may only before us
 
-#include <atomic>
 #include <cerrno>
 #include <cstddef>
 
 #if !defined(__GLIBC__)
 #error "the allocation guard replaces glibc's allocator"
 #endif
-
-namespace s4::test {
-
-inline std::atomic<long> allocator_calls{0};
-
-/// Number of allocator calls while `work` runs.
-template <class Work>
-[[nodiscard]] long allocator_calls_in(const Work& work) {
-    const long before = allocator_calls.load();
-    work();
-    return allocator_calls.load() - before;
-}
-
-}  // namespace s4::test
 
 extern "C" {
 

@@ -34,6 +34,8 @@ struct Tolerance<long double> : Tolerance<double> {};
 inline constexpr double hippo_decomposition = 1e-13;
 /// Central differences in double of a smooth function, step 1e-6.
 inline constexpr double central_difference = 1e-8;
+/// Central differences of sixth order in double of a smooth function, step 2^-11.
+inline constexpr double wide_difference = 1e-9;
 /// Reverse passes in double against central differences in long double (finite_difference.hpp).
 inline constexpr double reverse_pass = 1e-10;
 

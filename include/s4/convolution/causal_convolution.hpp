@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 #include <vector>
 
 namespace s4::inline S4_ABI {
@@ -53,10 +54,11 @@ public:
             cosine_.data()[l] = static_cast<Scalar>(std::cos(angle));
             sine_.data()[l] = static_cast<Scalar>(std::sin(angle));
         }
-        spectra_.reserve(static_cast<std::size_t>(heads_ * lane_blocks<Scalar>(channels_)));
-        typename Fft::Buffer buffer{plan_};
         for (Index first = 0; first < channels_; first += width)
-            for (Index head = 0; head < heads_; ++head) transform_kernels(kernels, head, first, buffer);
+            for (Index head = 0; head < heads_; ++head)
+                spectra_.push_back(plan_.make_spectrum(std::min(width, channels_ - first)));
+        typename Fft::Buffer buffer{plan_};
+        transform_kernels(kernels, buffer);
     }
 
     /// One head, causal.
@@ -83,15 +85,43 @@ public:
         Index heads_;
     };
 
+    /// Other kernels [rows × L] in place of those it was made for, as after a step of an optimiser. O(rows · L log L);
+    /// does not allocate.
+    void replace_kernels(Workspace& workspace, const SequenceView<Scalar>& kernels) noexcept {
+        S4_ASSERT(kernels.rows() == (bidirectional_ ? 2 : 1) * outputs() && kernels.cols() == length_,
+                  "CausalConvolution::replace_kernels: the kernels must have the shape of those before");
+        transform_kernels(kernels, workspace.buffer_);
+    }
+
+    /// What a forward pass may keep for its reverse pass: the transforms of the inputs, 2·B·H·M numbers. It saves one
+    /// of three transforms there.
+    class InputSpectra {
+    public:
+        /// For batches of up to `batch` sequences.
+        InputSpectra(const CausalConvolution& convolution, Index batch) : batch_{batch} {
+            detail::require(batch >= 1, "CausalConvolution: a batch has at least one sequence, found ", batch);
+            for (Index first = 0; first < convolution.channels_; first += width)
+                for (Index sequence = 0; sequence < batch; ++sequence)
+                    spectra_.push_back(convolution.plan_.make_spectrum(std::min(width, convolution.channels_ - first)));
+        }
+
+    private:
+        friend class CausalConvolution;
+        [[nodiscard]] typename Fft::Spectrum& at(Index first, Index sequence) noexcept {
+            return spectra_[static_cast<std::size_t>(first / width * batch_ + sequence)];
+        }
+        [[nodiscard]] const typename Fft::Spectrum& at(Index first, Index sequence) const noexcept {
+            return spectra_[static_cast<std::size_t>(first / width * batch_ + sequence)];
+        }
+        Index batch_;
+        std::vector<typename Fft::Spectrum> spectra_;  // [lane block][sequence]
+    };
+
     /// y [B·l × heads·H] from u [B·l × H], a batch of B sequences of l ≤ L samples one after the other; with one head y
     /// may be u. O(B H L log L) for one head, half as much for each further one, whatever l. Does not allocate.
     void operator()(Workspace& workspace, const SequenceView<Scalar>& u, const SequenceOut<Scalar>& y,
                     Index batch = 1) const noexcept {
-        S4_ASSERT(u.rows() == y.rows() && u.cols() == channels_ && y.cols() == outputs(),
-                  "CausalConvolution: u must be [B·l × H] and y [B·l × heads·H]");
-        S4_ASSERT(workspace.transform_length_ == plan_.length() && workspace.heads_ == heads_,
-                  "CausalConvolution: the workspace was made for another length; make it after the last prepare");
-        const Index length = sequence_length(u.rows(), batch);
+        const Index length = checked_lengths(workspace, u, y, batch);
         for_each_block([&](Index first, Index active) {
             for (Index sequence = 0; sequence < batch; ++sequence) {
                 const Index start = sequence * length;
@@ -99,16 +129,52 @@ public:
                 if (heads_ == 1) {
                     plan_.convolve(workspace.buffer_, active, spectrum(first, 0));
                     drain(workspace.buffer_, y, start, length, first, active);
-                    continue;
-                }
-                plan_.forward(workspace.buffer_, active, workspace.input_.front());
-                for (Index head = 0; head < heads_; ++head) {
-                    plan_.inverse_product(workspace.input_.front(), spectrum(first, head), active, workspace.buffer_);
-                    drain(workspace.buffer_, y, start, length, head * channels_ + first, active);
+                } else {
+                    plan_.forward(workspace.buffer_, active, workspace.input_.front());
+                    from_spectrum(workspace.buffer_, workspace.input_.front(), y, start, length, first, active);
                 }
             }
         });
     }
+    /// The same, of inputs that will be differentiated by: also keeps their transforms in `kept`.
+    void operator()(Workspace& workspace, const SequenceView<Scalar>& u, const SequenceOut<Scalar>& y,
+                    InputSpectra& kept, Index batch = 1) const noexcept {
+        S4_ASSERT(batch <= kept.batch_, "CausalConvolution: the spectra were made for a smaller batch");
+        const Index length = checked_lengths(workspace, u, y, batch);
+        for_each_block([&](Index first, Index active) {
+            for (Index sequence = 0; sequence < batch; ++sequence) {
+                const Index start = sequence * length;
+                fill(workspace.buffer_, u, start, length, first, active);
+                plan_.forward(workspace.buffer_, active, kept.at(first, sequence));
+                from_spectrum(workspace.buffer_, kept.at(first, sequence), y, start, length, first, active);
+            }
+        });
+    }
+
+    /// What a loss gains by the kernels, as transforms: sums over any number of batches, which become a table of
+    /// kernels once. As large as the transforms of the kernels.
+    class KernelGradient {
+    public:
+        /// Zero.
+        explicit KernelGradient(const CausalConvolution& convolution) {
+            for (const auto& kernel : convolution.spectra_) {
+                static_cast<void>(kernel);
+                spectra_.push_back(convolution.plan_.make_spectrum(width));
+            }
+            set_zero();
+        }
+        void set_zero() noexcept {
+            for (auto& spectrum : spectra_) spectrum.set_zero();
+        }
+        /// Adds that of other batches.
+        void add(const KernelGradient& other) noexcept {
+            for (std::size_t i = 0; i < spectra_.size(); ++i) spectra_[i].add(other.spectra_[i]);
+        }
+
+    private:
+        friend class CausalConvolution;
+        std::vector<typename Fft::Spectrum> spectra_;  // [lane block][head]
+    };
 
     /// Scratch of `vjp`, one for each thread.
     class VjpWorkspace {
@@ -118,17 +184,13 @@ public:
               input_{convolution.plan_.make_spectrum(width)},
               output_{convolution.plan_.make_spectrum(width)},
               input_gradient_{convolution.plan_.make_spectrum(width)},
-              heads_{convolution.heads_} {
-            for (Index head = 0; head < heads_; ++head)
-                kernel_gradient_.push_back(convolution.plan_.make_spectrum(width));
-        }
+              kernel_gradient_{convolution} {}
 
     private:
         friend class CausalConvolution;
         typename Fft::Buffer buffer_;
         typename Fft::Spectrum input_, output_, input_gradient_;
-        std::vector<typename Fft::Spectrum> kernel_gradient_;  // of each head
-        Index heads_;
+        KernelGradient kernel_gradient_;
     };
 
     /// The reverse pass of y = K * u: from the gradient dy [B·l × heads·H] of a loss with respect to y, that with
@@ -137,35 +199,37 @@ public:
     /// one more for each kernel. The spectrum of u is computed again, not kept. Does not allocate.
     void vjp(VjpWorkspace& workspace, const SequenceView<Scalar>& u, const SequenceView<Scalar>& dy,
              const SequenceOut<Scalar>& du, const SequenceOut<Scalar>& dkernels, Index batch = 1) const noexcept {
-        S4_ASSERT(u.rows() == dy.rows() && u.rows() == du.rows() && u.cols() == channels_ && du.cols() == channels_ &&
-                      dy.cols() == outputs(),
-                  "CausalConvolution::vjp: u and du must be [B·l × H], dy [B·l × heads·H]");
+        workspace.kernel_gradient_.set_zero();
+        vjp(workspace, u, dy, du, workspace.kernel_gradient_, batch);
+        read(workspace, workspace.kernel_gradient_, dkernels);
+    }
+    /// The same, where the gradient of the kernels is added to `sum`.
+    void vjp(VjpWorkspace& workspace, const SequenceView<Scalar>& u, const SequenceView<Scalar>& dy,
+             const SequenceOut<Scalar>& du, KernelGradient& sum, Index batch = 1) const noexcept {
+        S4_ASSERT(u.rows() == dy.rows() && u.cols() == channels_, "CausalConvolution::vjp: u must be [B·l × H]");
+        reverse(
+            workspace, dy, du, sum, batch, [&](Index first, Index active, Index sequence, Index length) -> auto& {
+                fill(workspace.buffer_, u, sequence * length, length, first, active);
+                plan_.forward(workspace.buffer_, active, workspace.input_);
+                return std::as_const(workspace.input_);
+            });
+    }
+    /// The same from the transforms that a forward pass of the same batch kept: two transforms for each sequence.
+    void vjp(VjpWorkspace& workspace, const InputSpectra& kept, const SequenceView<Scalar>& dy,
+             const SequenceOut<Scalar>& du, KernelGradient& sum, Index batch = 1) const noexcept {
+        S4_ASSERT(batch <= kept.batch_, "CausalConvolution::vjp: the spectra are those of a smaller batch");
+        reverse(
+            workspace, dy, du, sum,
+            batch, [&](Index first, Index, Index sequence, Index) -> auto& { return kept.at(first, sequence); });
+    }
+    /// The gradient of the kernels [rows × L] that `sum` stands for: one transform for each kernel.
+    void read(VjpWorkspace& workspace, const KernelGradient& sum, const SequenceOut<Scalar>& dkernels) const noexcept {
         S4_ASSERT(dkernels.rows() == (bidirectional_ ? 2 : 1) * outputs() && dkernels.cols() == length_,
                   "CausalConvolution::vjp: dkernels must have the shape of the kernels");
-        S4_ASSERT(workspace.heads_ == heads_, "CausalConvolution::vjp: the workspace belongs to another convolution");
-        const Index length = sequence_length(u.rows(), batch);
-        typename Fft::Buffer& buffer = workspace.buffer_;
         for_each_block([&](Index first, Index active) {
-            for (typename Fft::Spectrum& gradient : workspace.kernel_gradient_) gradient.set_zero();
-            for (Index sequence = 0; sequence < batch; ++sequence) {
-                const Index start = sequence * length;
-                fill(buffer, u, start, length, first, active);
-                plan_.forward(buffer, active, workspace.input_);
-                workspace.input_gradient_.set_zero();
-                for (Index head = 0; head < heads_; ++head) {
-                    fill(buffer, dy, start, length, head * channels_ + first, active);
-                    plan_.forward(buffer, active, workspace.output_);
-                    plan_.add_conjugate_product(spectrum(first, head), workspace.output_, active,
-                                                workspace.input_gradient_);
-                    plan_.add_conjugate_product(workspace.input_, workspace.output_, active,
-                                                workspace.kernel_gradient_[static_cast<std::size_t>(head)]);
-                }
-                plan_.inverse(workspace.input_gradient_, active, buffer);
-                drain(buffer, du, start, length, first, active);
-            }
             for (Index head = 0; head < heads_; ++head) {
-                plan_.inverse(workspace.kernel_gradient_[static_cast<std::size_t>(head)], active, buffer);
-                drain_kernels(buffer, dkernels, head, first, active);
+                plan_.inverse(sum.spectra_[slot(first, head)], active, workspace.buffer_);
+                drain_kernels(workspace.buffer_, dkernels, head, first, active);
             }
         });
     }
@@ -197,8 +261,19 @@ private:
 
     /// How many samples the turns are kept for: kernels that run backwards fill the end of the transform.
     [[nodiscard]] Index turns() const noexcept { return bidirectional_ ? plan_.length() : length_; }
+    [[nodiscard]] std::size_t slot(Index first, Index head) const noexcept {
+        return static_cast<std::size_t>(first / width * heads_ + head);
+    }
     [[nodiscard]] const typename Fft::Spectrum& spectrum(Index first, Index head) const noexcept {
-        return spectra_[static_cast<std::size_t>(first / width * heads_ + head)];
+        return spectra_[slot(first, head)];
+    }
+    [[nodiscard]] Index checked_lengths(const Workspace& workspace, const SequenceView<Scalar>& u,
+                                        const SequenceOut<Scalar>& y, Index batch) const noexcept {
+        S4_ASSERT(u.rows() == y.rows() && u.cols() == channels_ && y.cols() == outputs(),
+                  "CausalConvolution: u must be [B·l × H] and y [B·l × heads·H]");
+        S4_ASSERT(workspace.transform_length_ == plan_.length() && workspace.heads_ == heads_,
+                  "CausalConvolution: the workspace was made for another length; make it after the last prepare");
+        return sequence_length(u.rows(), batch);
     }
     template <class Body>
     void for_each_block(const Body& body) const noexcept {
@@ -228,7 +303,49 @@ private:
         });
     }
 
-    void transform_kernels(const SequenceView<Scalar>& kernels, Index head, Index first, typename Fft::Buffer& buffer) {
+    /// The outputs of all heads from the transform of one sequence's input.
+    void from_spectrum(typename Fft::Buffer& buffer, const typename Fft::Spectrum& input, const SequenceOut<Scalar>& y,
+                       Index start, Index length, Index first, Index active) const noexcept {
+        for (Index head = 0; head < heads_; ++head) {
+            plan_.inverse_product(input, spectrum(first, head), active, buffer);
+            drain(buffer, y, start, length, head * channels_ + first, active);
+        }
+    }
+
+    /// `input_spectrum(first, active, sequence, length)`: of the channels from `first` on.
+    template <class InputSpectrum>
+    void reverse(VjpWorkspace& workspace, const SequenceView<Scalar>& dy, const SequenceOut<Scalar>& du,
+                 KernelGradient& sum, Index batch, const InputSpectrum& input_spectrum) const noexcept {
+        S4_ASSERT(dy.rows() == du.rows() && du.cols() == channels_ && dy.cols() == outputs(),
+                  "CausalConvolution::vjp: du must be [B·l × H], dy [B·l × heads·H]");
+        S4_ASSERT(sum.spectra_.size() == spectra_.size(),
+                  "CausalConvolution::vjp: the workspace or the sum belongs to another convolution");
+        const Index length = sequence_length(dy.rows(), batch);
+        typename Fft::Buffer& buffer = workspace.buffer_;
+        for_each_block([&](Index first, Index active) {
+            for (Index sequence = 0; sequence < batch; ++sequence) {
+                const Index start = sequence * length;
+                const typename Fft::Spectrum& input = input_spectrum(first, active, sequence, length);
+                workspace.input_gradient_.set_zero();
+                for (Index head = 0; head < heads_; ++head) {
+                    fill(buffer, dy, start, length, head * channels_ + first, active);
+                    plan_.forward(buffer, active, workspace.output_);
+                    plan_.add_conjugate_product(spectrum(first, head), workspace.output_, active,
+                                                workspace.input_gradient_);
+                    plan_.add_conjugate_product(input, workspace.output_, active, sum.spectra_[slot(first, head)]);
+                }
+                plan_.inverse(workspace.input_gradient_, active, buffer);
+                drain(buffer, du, start, length, first, active);
+            }
+        });
+    }
+
+    void transform_kernels(const SequenceView<Scalar>& kernels, typename Fft::Buffer& buffer) noexcept {
+        for (Index first = 0; first < channels_; first += width)
+            for (Index head = 0; head < heads_; ++head) transform_kernel(kernels, head, first, buffer);
+    }
+    void transform_kernel(const SequenceView<Scalar>& kernels, Index head, Index first,
+                          typename Fft::Buffer& buffer) noexcept {
         const Index active = std::min(width, channels_ - first);
         const Index row = head * channels_ + first;
         const Scalar scale = Scalar{1} / static_cast<Scalar>(plan_.length());
@@ -246,11 +363,10 @@ private:
             }
             return value;
         });
-        spectra_.push_back(plan_.make_spectrum(active));
-        plan_.forward(buffer, active, spectra_.back());
+        plan_.forward(buffer, active, spectra_[slot(first, head)]);
     }
 
-    /// The transposition of `transform_kernels`.
+    /// The transposition of `transform_kernel`.
     void drain_kernels(const typename Fft::Buffer& buffer, const SequenceOut<Scalar>& dkernels, Index head, Index first,
                        Index active) const noexcept {
         const Index row = head * channels_ + first;

@@ -39,6 +39,10 @@ template <class M>
 inline constexpr bool has_contiguous_rows = (M::IsRowMajor && M::InnerStrideAtCompileTime == 1) || M::ColsAtCompileTime
                                                                                                        == 1;
 
+/// M shows the numbers of another matrix, so that they outlive it.
+template <class M>
+inline constexpr bool is_view = !std::is_base_of_v<Eigen::PlainObjectBase<M>, M>;
+
 /// M is one row or column of contiguous numbers.
 template <class M>
 inline constexpr bool is_contiguous_vector = M::IsVectorAtCompileTime&& M::InnerStrideAtCompileTime == 1;
@@ -100,7 +104,9 @@ public:
         : SequenceRef{sequence_data<T>(matrix.derived()), matrix.rows(), matrix.cols(), row_stride(matrix.derived())} {}
     template <class Derived>
     requires Writable<T> SequenceRef(Eigen::DenseBase<Derived>&& block)
-    noexcept : SequenceRef{block} {}
+    noexcept : SequenceRef{block} {
+        static_assert(is_view<Derived>, "s4: the output is a temporary: what is written would be lost");
+    }
     template <class Derived>
     requires Writable<T> SequenceRef(const Eigen::DenseBase<Derived>&) {
         static_assert(always_false<Derived>, "s4: the output is const: it cannot be written to");
@@ -143,7 +149,9 @@ public:
     noexcept : data_{frame_data<T>(frame.derived())}, size_{frame.size()} {}
     template <class Derived>
     requires Writable<T> FrameRef(Eigen::DenseBase<Derived>&& row)
-    noexcept : FrameRef{row} {}
+    noexcept : FrameRef{row} {
+        static_assert(is_view<Derived>, "s4: the output is a temporary: what is written would be lost");
+    }
     template <class Derived>
     requires Writable<T> FrameRef(const Eigen::DenseBase<Derived>&) {
         static_assert(always_false<Derived>, "s4: the output is const: it cannot be written to");

@@ -47,6 +47,7 @@ struct LaneConsumer {
 ///   plan.inverse_product(a, b, active, buffer)         buffer ← inverse(a · b)
 ///   plan.add_product(a, b, active, sum)                sum ← sum + a · b
 ///   plan.add_conjugate_product(a, b, active, sum)      sum ← sum + conj(a) · b: a correlation
+///   spectrum.set_zero(), spectrum.add(other)           all lanes
 ///   plan.bin(spectrum, lane, k)             X[k] of one lane, in frequency order (tests, plots)
 ///   buffer.drain(active, count, consumer)   consumer(l, signal[l]) for l < count
 /// `RealPlan` of even length n turns n/2 + 1 bins into n real samples: real_plan.inverse(real_buffer) reads
@@ -82,6 +83,8 @@ concept FftBackend = RealScalar<typename Fft::Scalar> &&
     { plan.add_conjugate_product(const_spectrum, const_spectrum, index, spectrum) }
     noexcept;
     { spectrum.set_zero() }
+    noexcept;
+    { spectrum.add(const_spectrum) }
     noexcept;
     { plan.bin(const_spectrum, index, index) } -> std::same_as<std::complex<typename Fft::Scalar>>;
     { real_plan.inverse(real_buffer) }

@@ -30,6 +30,12 @@ public:
     /// The row of `lane` [length].
     [[nodiscard]] const Complex* row(Index lane) const noexcept { return values_.data() + lane * stride_; }
     void set_zero() noexcept { values_.set_zero(); }
+    /// Adds the rows of `other`, of the same length and number.
+    void add(const LaneRows& other) noexcept {
+        S4_ASSERT(other.length_ == length_ && other.rows_ == rows_, "LaneRows::add: rows of another shape");
+        for (Index lane = 0; lane < rows_; ++lane)
+            for (Index k = 0; k < length_; ++k) row(lane)[k] += other.row(lane)[k];
+    }
 
     /// row(r)[l] = lane r of generator(l) for l < count and r < active, zero behind. The turn from lanes to rows
     /// happens in tiles that stay in the L1 cache.

@@ -53,6 +53,11 @@ struct Dense {
         detail::check_options(name, p);
         detail::require(!p.real && p.band_limit == 0, name,
                         ": the options real and band_limit speak of eigenvalues: they are for Diagonal and Dplr");
+        const SsmOptions defaults;
+        detail::require(p.real_transform == defaults.real_transform && p.imag_transform == defaults.imag_transform,
+                        name,
+                        ": the options real_transform and imag_transform speak of eigenvalues, and A is stored as it "
+                        "is: leave them out");
         detail::require(p.channels() > 0, name, ": at least one channel is needed, found H = 0");
         detail::require(N > 0, name, ": at least one state is needed, found N = 0");
         detail::check_tensor(name, "A", p.A, N, N);

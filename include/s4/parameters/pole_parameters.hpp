@@ -203,6 +203,9 @@ void check_poles(const char* system, const PoleParameters<Scalar, Shape>& p, Ind
     require(directions == 2 || p.C.rows() != 2 * p.D.rows() || p.D.rows() == 0, system,
             ": C has two rows for every one of D, as a bidirectional layer has: name the system s4::Bidirectional<",
             system, ">");
+    require(directions == 1 || p.C.rows() != p.D.rows(), system,
+            ": C has one row for every one of D, that of a causal layer: s4::Bidirectional<", system,
+            "> needs two, the anticausal ones behind the causal ones");
     check_tensor(system, "C", p.C, directions * p.D.rows(), pairs);
     for (Index h = 0; h < channels; ++h) {
         const Eigen::VectorXcd lambda = eigenvalues(p, h);

@@ -128,6 +128,37 @@ private:
         return c + (4 + 4 * static_cast<Index>(r) + part) * width;
     }
 
+    // One complex number for each lane.
+    struct Pair {
+        L re, im;
+    };
+    // B̄ u of the pair whose coefficients begin at c.
+    [[nodiscard]] static Pair driven_by(const Scalar* c, L input) noexcept {
+        return {L::load(c + 2 * width) * input, L::load(c + 3 * width) * input};
+    }
+    // One sample of the pair at x, which B̄ u changes by `change`; returns its new state and adds G x to next_sigma.
+    template <class Ranks>
+    [[nodiscard]] static Pair advance_pair(Ranks ranks, const Scalar* c, Scalar* x, Pair change, const L* sigma,
+                                           L* next_sigma) noexcept {
+        const L a_re = L::load(c);
+        const L a_im = L::load(c + width);
+        L re = L::load(x);
+        L im = L::load(x + width);
+        for (std::size_t r = 0; r < ranks; ++r) {
+            change.re = fma(L::load(rank_field(c, r, 0)), sigma[r], change.re);
+            change.im = fma(L::load(rank_field(c, r, 1)), sigma[r], change.im);
+        }
+        change.re = fma(a_re, re, fnma(a_im, im, change.re));
+        change.im = fma(a_re, im, fma(a_im, re, change.im));
+        re += change.re;
+        im += change.im;
+        re.store(x);
+        im.store(x + width);
+        for (std::size_t r = 0; r < ranks; ++r)
+            next_sigma[r] = fma(L::load(rank_field(c, r, 3)), im, fma(L::load(rank_field(c, r, 2)), re, next_sigma[r]));
+        return {re, im};
+    }
+
     template <std::size_t Rank, detail::Flow flow>
     void run_rank(State& state, Index length, const Scalar* u, Index u_stride, Scalar* y,
                   Index y_stride) const noexcept {
@@ -150,28 +181,11 @@ private:
                 Scalar* x = state.x_.data() + block * c_.pairs * 2 * width;
                 const Scalar* c = c_.coefficients.data() + block * c_.pairs * fields * width;
                 for (Index n = 0; n < c_.pairs; ++n, x += 2 * width, c += fields * width) {
-                    const L a_re = L::load(c);
-                    const L a_im = L::load(c + width);
-                    L re = L::load(x);
-                    L im = L::load(x + width);
-                    L change_re = L::load(c + 2 * width) * input;
-                    L change_im = L::load(c + 3 * width) * input;
-                    for (std::size_t r = 0; r < Rank; ++r) {
-                        change_re = fma(L::load(rank_field(c, r, 0)), sigma[r], change_re);
-                        change_im = fma(L::load(rank_field(c, r, 1)), sigma[r], change_im);
-                    }
-                    change_re = fma(a_re, re, fnma(a_im, im, change_re));
-                    change_im = fma(a_re, im, fma(a_im, re, change_im));
-                    re += change_re;
-                    im += change_im;
-                    re.store(x);
-                    im.store(x + width);
+                    const Pair state_n = advance_pair(std::integral_constant<std::size_t, Rank>{}, c, x,
+                                                      driven_by(c, input), sigma, next_sigma);
                     if constexpr (flow != detail::Flow::state_only)
-                        output = fma(L::load(c + (output_field + 1) * width), im,
-                                     fma(L::load(c + output_field * width), re, output));
-                    for (std::size_t r = 0; r < Rank; ++r)
-                        next_sigma[r] =
-                            fma(L::load(rank_field(c, r, 3)), im, fma(L::load(rank_field(c, r, 2)), re, next_sigma[r]));
+                        output = fma(L::load(c + (output_field + 1) * width), state_n.im,
+                                     fma(L::load(c + output_field * width), state_n.re, output));
                 }
                 for (std::size_t r = 0; r < Rank; ++r) sigma[r] = next_sigma[r];
                 if constexpr (flow != detail::Flow::state_only) output.store_first(y + first + t * y_stride, active);
@@ -212,33 +226,16 @@ private:
                 const Scalar* c = c_.coefficients.data() + block * c_.pairs * c_.fields() * width;
                 const Scalar* gone = c_.kernel_limit > 0 ? c_.forgotten.data() + block * c_.pairs * 2 * width : nullptr;
                 for (Index n = 0; n < c_.pairs; ++n, x += 2 * width, c += c_.fields() * width) {
-                    const L a_re = L::load(c);
-                    const L a_im = L::load(c + width);
-                    L re = L::load(x);
-                    L im = L::load(x + width);
-                    L change_re = L::load(c + 2 * width) * input;
-                    L change_im = L::load(c + 3 * width) * input;
-                    if (gone != nullptr) {
-                        change_re = fnma(L::load(gone + n * 2 * width), delayed, change_re);
-                        change_im = fnma(L::load(gone + n * 2 * width + width), delayed, change_im);
-                    }
-                    for (std::size_t r = 0; r < ranks; ++r) {
-                        change_re = fma(L::load(rank_field(c, r, 0)), sigma[r], change_re);
-                        change_im = fma(L::load(rank_field(c, r, 1)), sigma[r], change_im);
-                    }
-                    change_re = fma(a_re, re, fnma(a_im, im, change_re));
-                    change_im = fma(a_re, im, fma(a_im, re, change_im));
-                    re += change_re;
-                    im += change_im;
-                    re.store(x);
-                    im.store(x + width);
-                    for (std::size_t r = 0; r < ranks; ++r)
-                        next_sigma[r] =
-                            fma(L::load(rank_field(c, r, 3)), im, fma(L::load(rank_field(c, r, 2)), re, next_sigma[r]));
+                    Pair change = driven_by(c, input);
+                    if (gone != nullptr)
+                        change = {fnma(L::load(gone + n * 2 * width), delayed, change.re),
+                                  fnma(L::load(gone + n * 2 * width + width), delayed, change.im)};
+                    const Pair state_n = advance_pair(ranks, c, x, change, sigma, next_sigma);
                     if constexpr (flow != detail::Flow::state_only) {
                         const Scalar* outputs = c + (4 + 4 * c_.rank) * width;
                         for (Index head = 0; head < c_.heads; ++head, outputs += 2 * width)
-                            fma(L::load(outputs + width), im, fma(L::load(outputs), re, L::load(sums + head * width)))
+                            fma(L::load(outputs + width), state_n.im,
+                                fma(L::load(outputs), state_n.re, L::load(sums + head * width)))
                                 .store(sums + head * width);
                     }
                 }

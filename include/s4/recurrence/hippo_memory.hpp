@@ -17,10 +17,12 @@ namespace s4::inline S4_ABI {
 /// What a HippoMemory keeps of its input.
 struct HippoMemoryOptions {
     Index channels = 1;     ///< H
-    Index state_size = 64;  ///< N
+    Index state_size = 64;  ///< N; even, if a Fourier measure is to be reconstructed
     Hippo hippo = LegT{};   ///< the measure
-    double window = 1;  ///< length θ of the window (the time constant, for a measure without an end), in units of time
-    double dt = 1;      ///< spacing of the samples, in the same unit: with dt = 1, the window counts samples
+    /// Length θ of the window (the time constant, for a measure without an end), in units of time. By default the
+    /// shortest that N = 64 coefficients describe well.
+    double window = 4096;
+    double dt = 1;  ///< spacing of the samples, in the same unit: with dt = 1, the window counts samples
 };
 
 /// Compresses the last `window` of each of H channels into N coefficients x of the measure's basis: x_t = Ā x_{t−1} +
@@ -56,8 +58,8 @@ public:
         Storage<Scalar> change_;
     };
 
-    /// Error unless H ≥ 1, N ≥ 1, window and dt are finite and above 0, the measure's parameters are in range and the
-    /// rule has a solution. O(N³).
+    /// Error unless H ≥ 1, N ≥ 1, window and dt are finite and above 0, the measure's
+    /// parameters are in range and the rule has a solution. O(N³).
     template <DiscretizationRule Rule = Bilinear>
     explicit HippoMemory(const HippoMemoryOptions& options, const Rule& rule = {})
         : hippo_{options.hippo},
