@@ -74,14 +74,14 @@ TEST(GzipFile, RefusesWhatFollows) {
 
 TEST(GzipFile, RefusesEveryTruncation) {
     const TemporaryFolder folder;
-    const std::string packed = gzip(counting_bytes(1000));
+    const std::string packed = gzip(counting_bytes(60) + counting_bytes(60));
     for (std::size_t size = 0; size < packed.size(); ++size)
-        EXPECT_S4_ERROR(unpack(folder, packed.substr(0, size), 300), "x.gz\": expected more compressed bytes");
+        EXPECT_S4_ERROR(unpack(folder, packed.substr(0, size), 50), "x.gz\": expected more compressed bytes");
 }
 
 TEST(GzipFile, RefusesEveryDamagedByteThatMatters) {
     const TemporaryFolder folder;
-    const std::string text = counting_bytes(1000);
+    const std::string text = counting_bytes(60) + counting_bytes(60);
     const std::string packed = gzip(text);
     int accepted = 0;
     for (std::size_t i = 0; i < packed.size(); ++i) {
@@ -89,15 +89,16 @@ TEST(GzipFile, RefusesEveryDamagedByteThatMatters) {
             std::string damaged = packed;
             damaged[i] = static_cast<char>(damaged[i] ^ (1 << bit));
             try {
-                EXPECT_EQ(unpack(folder, damaged, 300), text);  // the time, the system and the like say nothing
+                EXPECT_EQ(unpack(folder, damaged, 50), text);  // the time, the system and the like say nothing
                 ++accepted;
             } catch (const s4::Error& error) {
                 EXPECT_THAT(error.what(), ::testing::HasSubstr("x.gz"));
             }
         }
     }
-    // Of the ten bytes of the header only time (4), extra flags (1), operating system (1) and the flag "is text".
-    EXPECT_LE(accepted, 8 * 6 + 1);
+    // Of the ten bytes of the header only time (4), extra flags (1), operating system (1) and the flag "is text"; and
+    // the bits, at most 7, that fill the last byte of the compressed data.
+    EXPECT_LE(accepted, 8 * 6 + 1 + 7);
 }
 
 TEST(GzipFile, ChecksTheChecksum) {

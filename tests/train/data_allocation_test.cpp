@@ -1,5 +1,5 @@
-// Filling a batch and starting an epoch do not allocate.
-#include "tests/support/allocation_guard.hpp"
+// Filling a batch and starting an epoch do not allocate. (The guard is in train_allocation_test.cpp.)
+#include "tests/support/allocation_count.hpp"
 #include <s4/train/dataset.hpp>
 #include <s4/train/synthetic_tasks.hpp>
 
