@@ -77,7 +77,7 @@ protected:
 TEST_F(Trainers, LearnAndKeepAHistory) {
     TrainerOptions o = options();
     o.epochs = 60;
-    o.schedule = {};
+    o.schedule = CosineSchedule{.steps = 300};
     o.adamw.learning_rate = 0.03;
     Model::Parameters without_dropout = start();
     without_dropout.dropout = {};
