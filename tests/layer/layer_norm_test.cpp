@@ -63,31 +63,32 @@ TYPED_TEST(LayerNormOf, IsItsFormula) {
 
 TYPED_TEST(LayerNormOf, AgreesWithTheWideReversePass) {
     using Scalar = TypeParam;
-    for (const Index features : {17, 63, 64, 100})  // of 1 the gradient is 0 and rounding errors are all there is {
+    // Of one feature the gradient is 0, and all that is found are rounding errors.
+    for (const Index features : {17, 63, 64, 100}) {
         const auto p = random_layer_norm<Scalar>(features);
-    const auto wide_p = cast_parameters<LayerNorm<Wide>, LayerNorm<Scalar>>(p);
-    const Sequence<Scalar> x = white_noise<Scalar>(1000, features, 1);
-    const Sequence<Scalar> dy = white_noise<Scalar>(1000, features, 2);
-    auto gradient = zero_like<LayerNorm<Scalar>>(p);
-    auto wide_gradient = zero_like<LayerNorm<Wide>>(wide_p);
-    Sequence<Scalar> dx(1000, features);
-    Sequence<Wide> wide_dx(1000, features);
-    layer_norm_vjp<Scalar>(p, x, dy, dx, gradient);
-    layer_norm_vjp<Wide>(wide_p, x.template cast<Wide>().eval(), dy.template cast<Wide>().eval(), wide_dx,
-                         wide_gradient);
-    EXPECT_LE(relative_error(dx, wide_dx), Tolerance<Scalar>::rounding);
-    EXPECT_LE(relative_error(gradient.weight, wide_gradient.weight), Tolerance<Scalar>::rounding);
-    EXPECT_LE(relative_error(gradient.bias, wide_gradient.bias), Tolerance<Scalar>::rounding);
+        const auto wide_p = cast_parameters<LayerNorm<Wide>, LayerNorm<Scalar>>(p);
+        const Sequence<Scalar> x = white_noise<Scalar>(1000, features, 1);
+        const Sequence<Scalar> dy = white_noise<Scalar>(1000, features, 2);
+        auto gradient = zero_like<LayerNorm<Scalar>>(p);
+        auto wide_gradient = zero_like<LayerNorm<Wide>>(wide_p);
+        Sequence<Scalar> dx(1000, features);
+        Sequence<Wide> wide_dx(1000, features);
+        layer_norm_vjp<Scalar>(p, x, dy, dx, gradient);
+        layer_norm_vjp<Wide>(wide_p, x.template cast<Wide>().eval(), dy.template cast<Wide>().eval(), wide_dx,
+                             wide_gradient);
+        EXPECT_LE(relative_error(dx, wide_dx), Tolerance<Scalar>::rounding);
+        EXPECT_LE(relative_error(gradient.weight, wide_gradient.weight), Tolerance<Scalar>::rounding);
+        EXPECT_LE(relative_error(gradient.bias, wide_gradient.bias), Tolerance<Scalar>::rounding);
 
-    // dx may be x or dy.
-    Sequence<Scalar> in_place = x;
-    layer_norm_vjp<Scalar>(p, in_place, dy, in_place, gradient);
-    EXPECT_EQ(in_place, dx);
-    in_place = dy;
-    layer_norm_vjp<Scalar>(p, x, in_place, in_place, gradient);
-    EXPECT_EQ(in_place, dx);
-    EXPECT_LE(relative_error(gradient.weight, 3 * wide_gradient.weight), Tolerance<Scalar>::rounding);
-}
+        // dx may be x or dy.
+        Sequence<Scalar> in_place = x;
+        layer_norm_vjp<Scalar>(p, in_place, dy, in_place, gradient);
+        EXPECT_EQ(in_place, dx);
+        in_place = dy;
+        layer_norm_vjp<Scalar>(p, x, in_place, in_place, gradient);
+        EXPECT_EQ(in_place, dx);
+        EXPECT_LE(relative_error(gradient.weight, 3 * wide_gradient.weight), Tolerance<Scalar>::rounding);
+    }
 }
 
 TEST(LayerNormalisation, VjpIsTheDifference) {
