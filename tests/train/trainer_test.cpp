@@ -30,14 +30,14 @@ protected:
     }
     void TearDown() override { std::filesystem::remove_all(folder_); }
 
-    static Model::Parameters start(Pooling pooling = Pooling::last) {
+    static Model::Parameters start(Index features = 4) {
         Model::Options options;
         options.inputs = 2;
-        options.features = 4;
+        options.features = features;
         options.outputs = 1;
         options.layers = 2;
         options.block.ssm.state_size = 4;
-        options.model.pooling = pooling;
+        options.model.pooling = Pooling::last;
         options.model.dropout = {.probability = 0.1, .tied = true};
         return Model::random(options, 3);
     }
@@ -79,7 +79,7 @@ TEST_F(Trainers, LearnAndKeepAHistory) {
     o.epochs = 60;
     o.schedule = CosineSchedule{.steps = 300};
     o.adamw.learning_rate = 0.03;
-    Model::Parameters without_dropout = start();
+    Model::Parameters without_dropout = start(16);
     without_dropout.dropout = {};
     AddingTrainer run{without_dropout, task(), numbers(0, 38), numbers(1000, 10), o};
     const double before = run.evaluate(numbers(0, 38)).loss;
