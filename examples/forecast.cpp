@@ -36,7 +36,7 @@ struct Settings {
     Index features = 32;
     Index layers = 1;
     Index state_size = 32;
-    Index epochs = 20;
+    Index epochs = 40;
     double learning_rate = 0.005;
     std::uint64_t seed = 1;
     std::string output_dir = "forecast_output";
