@@ -41,16 +41,19 @@ public:
     /// those of D. Inputs and cotangents are those in the scratch.
     void reverse(Index length) const noexcept {
         reverse_feed_through(length);
-        if (c_.rank == 0) {
+        with_heads([&]<bool one_head>(std::bool_constant<one_head>) {
+            if (c_.rank > 0) {
+                with_rank(
+                    [&]<Index rank>(std::integral_constant<Index, rank>) { reverse_ranks<rank, one_head>(length); });
+                return;
+            }
             with_correction([&]<bool corrected>(std::bool_constant<corrected>) {
                 Index n = 0;
                 for (; n + modes_at_once <= c_.pairs; n += modes_at_once)
-                    reverse_modes<modes_at_once, corrected>(n, length);
-                for (; n < c_.pairs; ++n) reverse_modes<1, corrected>(n, length);
+                    reverse_modes<modes_at_once, corrected, one_head>(n, length);
+                for (; n < c_.pairs; ++n) reverse_modes<1, corrected, one_head>(n, length);
             });
-        } else {
-            with_rank([&]<Index rank>(std::integral_constant<Index, rank>) { reverse_ranks<rank>(length); });
-        }
+        });
         add_sums();
     }
 
@@ -95,15 +98,42 @@ private:
         }
     }
 
-    // What x after sample t gains by the outputs of that sample.
-    [[nodiscard]] Complex by_outputs(Index n, Index t) const noexcept {
-        Complex sum{L::zero(), L::zero()};
-        for (Index head = 0; head < c_.heads; ++head) add_rank(sum, output_fields(n, head), dy(head, t));
-        return sum;
+    // 2 conj(C) dy of mode n, what x after a sample gains by its outputs: with one head C stays in registers.
+    template <bool one_head>
+    class ByOutputs {
+    public:
+        ByOutputs() = default;
+        ByOutputs(const ScanPass& pass, Index n) noexcept : pass_{&pass}, fields_{pass.output_fields(n, 0)} {
+            if constexpr (one_head) {
+                re_ = L::load(fields_);
+                im_ = L::load(fields_ + width);
+            }
+        }
+        // sum + what it gains after sample t.
+        [[nodiscard]] Complex add_to(Complex sum, Index t) const noexcept {
+            if constexpr (one_head) {
+                const L dy = L::load(pass_->dy(0, t));
+                return {fma(re_, dy, sum.re), fma(im_, dy, sum.im)};
+            } else {
+                for (Index head = 0; head < pass_->c_.heads; ++head)
+                    add_rank(sum, fields_ + 2 * head * width, pass_->dy(head, t));
+                return sum;
+            }
+        }
+
+    private:
+        const ScanPass* pass_;
+        const Scalar* fields_;
+        L re_, im_;
+    };
+    template <class Body>
+    void with_heads(const Body& body) const noexcept {
+        if (c_.heads == 1) return body(std::true_type{});
+        body(std::false_type{});
     }
 
     // Modes n … n + Count − 1 that do not depend on others: states again, then cotangents, then sums.
-    template <Index Count, bool corrected>
+    template <Index Count, bool corrected, bool one_head>
     void reverse_modes(Index n, Index length) const noexcept {
         Registers<Factor<corrected>, Count> a;
         Registers<L, Count> b_re;
@@ -131,16 +161,17 @@ private:
             }
         }
         Registers<Complex, Count> h;
+        Registers<ByOutputs<one_head>, Count> by_outputs;
         for (Index mode = 0; mode < Count; ++mode) {
             const Scalar* from = s_.adjoint.data() + (n + mode) * 2 * width;
             h[mode] = {L::load(from), L::load(from + width)};
+            by_outputs[mode] = {*this, n + mode};
         }
         for (Index t = length - 1; t >= 0; --t) {
             Scalar* du = s_.du.data() + t * width;
             L by_input = L::load(du);
             for (Index mode = 0; mode < Count; ++mode) {
-                const Complex by_y = by_outputs(n + mode, t);
-                const Complex g{h[mode].re + by_y.re, h[mode].im + by_y.im};
+                const Complex g = by_outputs[mode].add_to(h[mode], t);
                 keep(cotangents(mode) + t * s_.row, g);
                 by_input = fma(b_re[mode], g.re, fma(b_im[mode], g.im, by_input));
                 h[mode] = a[mode].adjoint(g);
@@ -154,7 +185,7 @@ private:
     }
 
     // All modes of a system of that rank.
-    template <Index rank>
+    template <Index rank, bool one_head>
     void reverse_ranks(Index length) const noexcept {
         std::copy_n(s_.state.data(), c_.pairs * 2 * width, s_.states.data());
         Registers<L, rank> sigma;
@@ -170,7 +201,7 @@ private:
         for (Index end = length; end > 0;) {
             const Index begin = std::max<Index>(end - cotangent_tile, 0);
             for (Index t = end - 1; t >= begin; --t) {
-                reverse_sample<rank>(t, by_sigma, s_.cotangents.data() + (t - begin) * s_.row);
+                reverse_sample<rank, one_head>(t, by_sigma, s_.cotangents.data() + (t - begin) * s_.row);
                 for (Index r = 0; r < rank; ++r)
                     by_sigma[r].store(s_.by_sigma.data() + ((t - begin) * rank + r) * width);
             }
@@ -186,7 +217,7 @@ private:
     }
 
     // From the adjoint after sample t to that before it, with the cotangents of σ of both.
-    template <Index rank>
+    template <Index rank, bool one_head>
     void reverse_sample(Index t, Registers<L, rank>& by_sigma, Scalar* cotangents) const noexcept {
         Registers<L, rank> by_this_sigma;
         for (L& sum : by_this_sigma) sum = L::zero();
@@ -195,8 +226,7 @@ private:
         Scalar* h = s_.adjoint.data();
         for (Index n = 0; n < c_.pairs; ++n, h += 2 * width, cotangents += 2 * width) {
             const Scalar* field = fields(n);
-            Complex g = by_outputs(n, t);
-            g = {g.re + L::load(h), g.im + L::load(h + width)};
+            Complex g = ByOutputs<one_head>{*this, n}.add_to({L::load(h), L::load(h + width)}, t);
             for (Index r = 0; r < rank; ++r) {
                 g.re = fma(L::load(field + (6 + 4 * r) * width), by_sigma[r], g.re);
                 g.im = fma(L::load(field + (7 + 4 * r) * width), by_sigma[r], g.im);
