@@ -12,6 +12,7 @@
 #include <s4/fft/kiss_fft.hpp>
 #include <s4/kernel/diagonal_kernel.hpp>
 #include <s4/kernel/dplr_kernel.hpp>
+#include <s4/kernel/trainable_kernels.hpp>
 #include <s4/recurrence/diagonal_recurrence.hpp>
 #include <s4/recurrence/dplr_recurrence.hpp>
 #include <s4/recurrence/scan_vjp.hpp>
@@ -460,6 +461,72 @@ TEST(ScanVjpGradients, AreThoseThroughTheKernel) {
         expect_gradients_through_the_kernel<Dplr<double>>(
             Dplr<double>::random({.channels = 3, .state_size = 8, .heads = heads, .hippo = LegT{}}, 38));
     }
+}
+
+/// The tensors' gradients of training in two chunks, against those of the layer's kernels, by every option.
+template <class Ssm>
+void expect_parameter_gradients(const typename Ssm::Parameters& p) {
+    const Index length = 150;
+    const Index cut = 70;
+    Problem<Ssm> problem{p, length, 44};
+    using Fft = KissFft<double>;
+    TrainableKernels<Ssm, Fft> kernels(p, length);
+    Sequence<double> values(p.C.rows(), length);
+    kernels.forward(p, values);
+    const CausalConvolution<Fft> convolution(values, KernelRows{.heads = problem.heads});
+    typename CausalConvolution<Fft>::VjpWorkspace workspace(convolution);
+    Sequence<double> by_kernels(p.C.rows(), length);
+    Sequence<double> du(length, problem.channels);
+    convolution.vjp(workspace, problem.u, problem.dy, du, by_kernels);
+    typename Ssm::Parameters expected = zero_like<Ssm>(p);
+    kernels.vjp(p, by_kernels, expected);
+
+    const ScanVjp<Ssm> scan{p};
+    auto scratch = scan.make_workspace();
+    auto first = scan.make_tape(cut);
+    auto second = scan.make_tape(length - cut);
+    auto x = scan.zero_state();
+    auto dx = scan.zero_state();
+    auto systems = scan.zero_gradients();
+    Sequence<double> y(length, scan.outputs());
+    scan.forward(scratch, first, x, problem.u.topRows(cut), y.topRows(cut), x);
+    scan.forward(scratch, second, x, problem.u.bottomRows(length - cut), y.bottomRows(length - cut), x);
+    scan.vjp(scratch, second, problem.u.bottomRows(length - cut), problem.dy.bottomRows(length - cut), dx,
+             du.bottomRows(length - cut), dx, systems);
+    scan.vjp(scratch, first, problem.u.topRows(cut), problem.dy.topRows(cut), dx, du.topRows(cut), dx, systems);
+    typename Ssm::Parameters found = zero_like<Ssm>(p);
+    for (Index row = 0; row < scan.outputs(); ++row)
+        add_channel_gradient<Ssm>(p, row % problem.channels, row / problem.channels,
+                                  systems[static_cast<std::size_t>(row)], found);
+    Ssm::for_each_tensor(
+        [](const TensorInfo& info, const auto& tensor, const auto& truth) {
+            EXPECT_LE(relative_error(tensor, truth), same_gradient) << info.name;
+        },
+        found, expected);
+}
+
+TEST(ScanVjpGradients, OfParametersInTwoChunksAreThoseOfTheWholeKernel) {
+    const SsmOptions options{.real_transform = Transform::softplus, .rate = 2, .band_limit = 0.5};
+    for (const Index heads : {1, 2}) {
+        expect_parameter_gradients<Diagonal<double>>(
+            Diagonal<double>::random({.channels = 4,
+                                      .state_size = 16,
+                                      .heads = heads,
+                                      .sets = 2,
+                                      .timescale = {.dt_min = 0.01, .dt_max = 0.2},
+                                      .ssm = options},
+                                     45));
+        expect_parameter_gradients<Dplr<double>>(Dplr<double>::random({.channels = 4,
+                                                                       .state_size = 16,
+                                                                       .heads = heads,
+                                                                       .sets = 2,
+                                                                       .timescale = {.dt_min = 0.01, .dt_max = 0.2},
+                                                                       .tied_dt = false,
+                                                                       .ssm = options},
+                                                                      46));
+    }
+    expect_parameter_gradients<Diagonal<double>>(
+        Diagonal<double>::random({.channels = 3, .state_size = 8, .init = S4dInit::real, .ssm = {.real = true}}, 47));
 }
 
 /// The same parameters in double.
