@@ -25,9 +25,11 @@ protected:
     using Base::c_;
     using Base::feed_through;
     using Base::fields;
+    using Base::load;
     using Base::output_fields;
     using Base::rank_fields;
     using Base::s_;
+    using Base::store;
     using Base::with_correction;
     using Base::with_rank;
 
@@ -64,12 +66,11 @@ protected:
                 const L b_re = L::load(b);
                 const L b_im = L::load(b + width);
                 Scalar* at = s_.state.data() + n * 2 * width;
-                Complex x{L::load(at), L::load(at + width)};
+                Complex x = load(at);
                 Complex states[Steps];
                 for (std::size_t t = 0; t < Steps; ++t)
                     states[t] = x = a.advance(x, {b_re * input[t], b_im * input[t]});
-                x.re.store(at);
-                x.im.store(at + width);
+                store(x, at);
                 receive(n, states);
             }
         };
@@ -104,7 +105,7 @@ protected:
         for (L& sum : sigma) sum = L::zero();
         for (Index n = 0; n < c_.pairs; ++n, from += 2 * width)
             for (Index r = 0; r < rank; ++r)
-                sigma[r] = add_product(rank_fields(n, r) + 2 * width, {L::load(from), L::load(from + width)}, sigma[r]);
+                sigma[r] = add_product(rank_fields(n, r) + 2 * width, load(from), sigma[r]);
     }
 
     // One sample of all modes from the state at `from` to that at `to`; receive(n, new state).
@@ -121,9 +122,8 @@ protected:
                 change.re = fma(L::load(f), sigma[r], change.re);
                 change.im = fma(L::load(f + width), sigma[r], change.im);
             }
-            const Complex x = this->factor(n).advance({L::load(from), L::load(from + width)}, change);
-            x.re.store(to);
-            x.im.store(to + width);
+            const Complex x = this->factor(n).advance(load(from), change);
+            store(x, to);
             for (Index r = 0; r < rank; ++r) next_sigma[r] = add_product(field + (6 + 4 * r) * width, x, next_sigma[r]);
             receive(n, x);
         }

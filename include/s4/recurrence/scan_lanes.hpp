@@ -3,7 +3,6 @@
 
 #include <s4/core/lanes.hpp>
 #include <s4/core/storage.hpp>
-#include <s4/fft/backend.hpp>
 #include <s4/recurrence/recurrence.hpp>
 
 #include <type_traits>
@@ -62,7 +61,9 @@ protected:
     static constexpr Index width = Coefficients::width;
     using Scalar = typename Coefficients::Ssm::Scalar;
     using L = Lanes<Scalar>;
-    using Complex = ComplexLanes<Scalar>;
+    struct Complex {
+        L re, im;
+    };
 
 public:
     ScanLanes(const Coefficients& c, ScanScratch<Scalar>& scratch, Index block, Index active) noexcept
@@ -126,8 +127,13 @@ protected:
     [[nodiscard]] Scalar* carried_sigma() const noexcept {
         return s_.by_sigma.data() + cotangent_tile * c_.rank * width;
     }
+    [[nodiscard]] static Complex load(const Scalar* from) noexcept { return {L::load(from), L::load(from + width)}; }
+    static void store(Complex value, Scalar* to) noexcept {
+        value.re.store(to);
+        value.im.store(to + width);
+    }
     // sum += (two fields) · a real number.
-    static void add_rank(Complex& sum, const Scalar* two_fields, const Scalar* factor) noexcept {
+    static void add_scaled(Complex& sum, const Scalar* two_fields, const Scalar* factor) noexcept {
         const L value = L::load(factor);
         sum.re = fma(L::load(two_fields), value, sum.re);
         sum.im = fma(L::load(two_fields + width), value, sum.im);
@@ -137,6 +143,44 @@ protected:
     }
     static void add(Scalar* to, L value) noexcept { (L::load(to) + value).store(to); }
 
+    [[nodiscard]] const Scalar* dy(Index head, Index t) const noexcept {
+        return s_.dy.data() + (head * tape_block + t) * width;
+    }
+
+    // 2 conj(C) dy of mode n, what x after a sample gains by its outputs: with one head C stays in registers.
+    template <bool one_head>
+    class ByOutputs {
+    public:
+        ByOutputs() = default;
+        ByOutputs(const ScanLanes& pass, Index n) noexcept : pass_{&pass}, fields_{pass.output_fields(n, 0)} {
+            if constexpr (one_head) {
+                re_ = L::load(fields_);
+                im_ = L::load(fields_ + width);
+            }
+        }
+        // sum + what it gains after sample t.
+        [[nodiscard]] Complex add_to(Complex sum, Index t) const noexcept {
+            if constexpr (one_head) {
+                const L dy = L::load(pass_->dy(0, t));
+                return {fma(re_, dy, sum.re), fma(im_, dy, sum.im)};
+            } else {
+                for (Index head = 0; head < pass_->c_.heads; ++head)
+                    add_scaled(sum, fields_ + 2 * head * width, pass_->dy(head, t));
+                return sum;
+            }
+        }
+
+    private:
+        const ScanLanes* pass_;
+        const Scalar* fields_;
+        L re_, im_;
+    };
+
+    template <class Body>
+    void with_heads(const Body& body) const noexcept {
+        if (c_.heads == 1) return body(std::true_type{});
+        body(std::false_type{});
+    }
     template <class Body>
     void with_correction(const Body& body) const noexcept {
         if constexpr (Coefficients::corrects)

@@ -20,17 +20,23 @@ class ScanPass : public ScanForward<Coefficients> {
     using typename Base::Scalar;
     template <bool corrected>
     using Factor = typename Base::template Factor<corrected>;
+    template <bool one_head>
+    using ByOutputs = typename Base::template ByOutputs<one_head>;
     using Base::add;
     using Base::add_product;
-    using Base::add_rank;
+    using Base::add_scaled;
     using Base::c_;
     using Base::carried_sigma;
+    using Base::dy;
     using Base::feed_through;
     using Base::fields;
+    using Base::load;
     using Base::output_fields;
     using Base::rank_fields;
     using Base::s_;
+    using Base::store;
     using Base::with_correction;
+    using Base::with_heads;
     using Base::with_rank;
 
 public:
@@ -67,19 +73,14 @@ public:
     void end_reverse() const noexcept {
         for (Index n = 0; n < c_.pairs; ++n) {
             Scalar* h = s_.adjoint.data() + n * 2 * width;
-            Complex sum{L::load(h), L::load(h + width)};
+            Complex sum = load(h);
             for (Index r = 0; r < c_.rank; ++r)
-                add_rank(sum, rank_fields(n, r) + 2 * width, carried_sigma() + r * width);
-            sum.re.store(h);
-            sum.im.store(h + width);
+                add_scaled(sum, rank_fields(n, r) + 2 * width, carried_sigma() + r * width);
+            store(sum, h);
         }
     }
 
 private:
-    [[nodiscard]] const Scalar* dy(Index head, Index t) const noexcept {
-        return s_.dy.data() + (head * tape_block + t) * width;
-    }
-
     void reverse_feed_through(Index length) const noexcept {
         s_.du.set_zero();
         for (Index head = 0; head < c_.heads; ++head) {
@@ -98,40 +99,6 @@ private:
         }
     }
 
-    // 2 conj(C) dy of mode n, what x after a sample gains by its outputs: with one head C stays in registers.
-    template <bool one_head>
-    class ByOutputs {
-    public:
-        ByOutputs() = default;
-        ByOutputs(const ScanPass& pass, Index n) noexcept : pass_{&pass}, fields_{pass.output_fields(n, 0)} {
-            if constexpr (one_head) {
-                re_ = L::load(fields_);
-                im_ = L::load(fields_ + width);
-            }
-        }
-        // sum + what it gains after sample t.
-        [[nodiscard]] Complex add_to(Complex sum, Index t) const noexcept {
-            if constexpr (one_head) {
-                const L dy = L::load(pass_->dy(0, t));
-                return {fma(re_, dy, sum.re), fma(im_, dy, sum.im)};
-            } else {
-                for (Index head = 0; head < pass_->c_.heads; ++head)
-                    add_rank(sum, fields_ + 2 * head * width, pass_->dy(head, t));
-                return sum;
-            }
-        }
-
-    private:
-        const ScanPass* pass_;
-        const Scalar* fields_;
-        L re_, im_;
-    };
-    template <class Body>
-    void with_heads(const Body& body) const noexcept {
-        if (c_.heads == 1) return body(std::true_type{});
-        body(std::false_type{});
-    }
-
     // Modes n … n + Count − 1 that do not depend on others: states again, then cotangents, then sums.
     template <Index Count, bool corrected, bool one_head>
     void reverse_modes(Index n, Index length) const noexcept {
@@ -146,25 +113,21 @@ private:
             b_re[mode] = L::load(fields(n + mode) + 2 * width);
             b_im[mode] = L::load(fields(n + mode) + 3 * width);
             const Scalar* from = s_.state.data() + (n + mode) * 2 * width;
-            x[mode] = {L::load(from), L::load(from + width)};
+            x[mode] = load(from);
         }
-        const auto keep = [](Scalar* to, Complex value) {
-            value.re.store(to);
-            value.im.store(to + width);
-        };
-        for (Index mode = 0; mode < Count; ++mode) keep(states(mode), x[mode]);
+        for (Index mode = 0; mode < Count; ++mode) store(x[mode], states(mode));
         for (Index t = 0; t < length; ++t) {
             const L input = L::load(s_.u.data() + t * width);
             for (Index mode = 0; mode < Count; ++mode) {
                 x[mode] = a[mode].advance(x[mode], {b_re[mode] * input, b_im[mode] * input});
-                keep(states(mode) + (t + 1) * s_.row, x[mode]);
+                store(x[mode], states(mode) + (t + 1) * s_.row);
             }
         }
         Registers<Complex, Count> h;
         Registers<ByOutputs<one_head>, Count> by_outputs;
         for (Index mode = 0; mode < Count; ++mode) {
             const Scalar* from = s_.adjoint.data() + (n + mode) * 2 * width;
-            h[mode] = {L::load(from), L::load(from + width)};
+            h[mode] = load(from);
             by_outputs[mode] = {*this, n + mode};
         }
         for (Index t = length - 1; t >= 0; --t) {
@@ -172,14 +135,14 @@ private:
             L by_input = L::load(du);
             for (Index mode = 0; mode < Count; ++mode) {
                 const Complex g = by_outputs[mode].add_to(h[mode], t);
-                keep(cotangents(mode) + t * s_.row, g);
+                store(g, cotangents(mode) + t * s_.row);
                 by_input = fma(b_re[mode], g.re, fma(b_im[mode], g.im, by_input));
                 h[mode] = a[mode].adjoint(g);
             }
             by_input.store(du);
         }
         for (Index mode = 0; mode < Count; ++mode) {
-            keep(s_.adjoint.data() + (n + mode) * 2 * width, h[mode]);
+            store(h[mode], s_.adjoint.data() + (n + mode) * 2 * width);
             add_products(n + mode, 0, length, states(mode), cotangents(mode));
         }
     }
@@ -226,19 +189,17 @@ private:
         Scalar* h = s_.adjoint.data();
         for (Index n = 0; n < c_.pairs; ++n, h += 2 * width, cotangents += 2 * width) {
             const Scalar* field = fields(n);
-            Complex g = ByOutputs<one_head>{*this, n}.add_to({L::load(h), L::load(h + width)}, t);
+            Complex g = ByOutputs<one_head>{*this, n}.add_to(load(h), t);
             for (Index r = 0; r < rank; ++r) {
                 g.re = fma(L::load(field + (6 + 4 * r) * width), by_sigma[r], g.re);
                 g.im = fma(L::load(field + (7 + 4 * r) * width), by_sigma[r], g.im);
             }
-            g.re.store(cotangents);
-            g.im.store(cotangents + width);
+            store(g, cotangents);
             for (Index r = 0; r < rank; ++r)
                 by_this_sigma[r] = add_product(field + (4 + 4 * r) * width, g, by_this_sigma[r]);
             by_input = add_product(field + 2 * width, g, by_input);
             const Complex before = this->factor(n).adjoint(g);
-            before.re.store(h);
-            before.im.store(h + width);
+            store(before, h);
         }
         by_input.store(du);
         for (Index r = 0; r < rank; ++r) by_sigma[r] = by_this_sigma[r];
@@ -250,10 +211,10 @@ private:
         Scalar* sums = s_.sums.data() + n * c_.fields() * width;
         L re_re = L::zero(), im_im = L::zero(), re_im = L::zero(), im_re = L::zero();
         L b_re = L::zero(), b_im = L::zero(), c_re = L::zero(), c_im = L::zero();
-        Complex x{L::load(states), L::load(states + width)};
+        Complex x = load(states);
         const Scalar* next = states;
         for (Index t = begin; t < end; ++t, cotangents += row) {
-            const Complex g{L::load(cotangents), L::load(cotangents + width)};
+            const Complex g = load(cotangents);
             const L input = L::load(s_.u.data() + t * width);
             const L output = L::load(dy(0, t));
             re_re = fma(x.re, g.re, re_re);
@@ -263,7 +224,7 @@ private:
             b_re = fma(input, g.re, b_re);
             b_im = fma(input, g.im, b_im);
             next += row;
-            x = {L::load(next), L::load(next + width)};
+            x = load(next);
             c_re = fma(output, x.re, c_re);
             c_im = fma(output, x.im, c_im);
         }
@@ -283,17 +244,24 @@ private:
                            const Scalar* cotangents) const noexcept {
         Scalar* sums = s_.sums.data() + (n * c_.fields() + 4 + 4 * r) * width;
         const Index stride = c_.rank * width;
-        add_correlation(sums, cotangents, s_.row, s_.sigma.data() + begin * stride + r * width, stride, end - begin);
-        add_correlation(sums + 2 * width, states, s_.row, s_.by_sigma.data() + r * width, stride, end - begin);
+        const Scalar* sigma = s_.sigma.data() + begin * stride + r * width;
+        const Scalar* by_sigma = s_.by_sigma.data() + r * width;
+        Complex by_f = load(sums);
+        Complex by_g = load(sums + 2 * width);
+        for (Index t = begin; t < end; ++t, states += s_.row, cotangents += s_.row) {
+            add_scaled(by_f, cotangents, sigma + (t - begin) * stride);
+            add_scaled(by_g, states, by_sigma + (t - begin) * stride);
+        }
+        store(by_f, sums);
+        store(by_g, sums + 2 * width);
     }
 
     // sums += Σ_t (re, im)_t · real_t.
     static void add_correlation(Scalar* sums, const Scalar* complex, Index row, const Scalar* real, Index stride,
                                 Index count) noexcept {
-        Complex sum{L::load(sums), L::load(sums + width)};
-        for (Index t = 0; t < count; ++t) add_rank(sum, complex + t * row, real + t * stride);
-        sum.re.store(sums);
-        sum.im.store(sums + width);
+        Complex sum = load(sums);
+        for (Index t = 0; t < count; ++t) add_scaled(sum, complex + t * row, real + t * stride);
+        store(sum, sums);
     }
 
     void add_sums() const noexcept {
