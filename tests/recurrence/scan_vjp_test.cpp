@@ -196,12 +196,13 @@ void expect_differences_of_rule(S4dInit init) {
     for (const Index states : {2, 6})
         for (const Index length : {1, 7, 130}) {
             SCOPED_TRACE(::testing::Message() << Ssm::Rule::name << ", N " << states << ", L " << length);
-            const auto p = Ssm::random({.channels = 3,
-                                        .state_size = states,
-                                        .init = init,
-                                        .timescale = {.dt_min = 0.05, .dt_max = 0.2},
-                                        .tied_dt = false},
-                                       11);
+            auto p = Ssm::random({.channels = 3,
+                                  .state_size = states,
+                                  .init = init,
+                                  .timescale = {.dt_min = 0.05, .dt_max = 0.2},
+                                  .tied_dt = false},
+                                 11);
+            if constexpr (std::is_same_v<typename Ssm::Rule, GeneralisedBilinear>) p.rule = GeneralisedBilinear{0.7};
             expect_differences(Problem<Ssm>{p, length, 12});
         }
 }

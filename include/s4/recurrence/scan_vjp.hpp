@@ -51,7 +51,7 @@ public:
     /// N/2.
     [[nodiscard]] Index state_columns() const noexcept { return c_.pairs; }
 
-    /// Scratch of both passes, one for each thread: about 160 N numbers for the lanes of one register.
+    /// Scratch of both passes, one for each thread: about 100 N numbers for each lane of a register (Diagonal: 20 N).
     class Workspace {
     public:
         explicit Workspace(const ScanVjp& scan) : lanes_{scan.c_}, scratch_{scan.c_} {}
@@ -94,15 +94,19 @@ public:
 
     /// A state of zeros [H × N/2].
     [[nodiscard]] StateMatrix zero_state() const {
-        StateMatrix x;
-        x.setZero(c_.channels, c_.pairs);
-        return x;
+        return detail::or_out_of_memory("ScanVjp::zero_state", [this] {
+            StateMatrix x;
+            x.setZero(c_.channels, c_.pairs);
+            return x;
+        });
     }
     /// A gradient of zeros for every system, [heads·H] in rows c·H + h.
     [[nodiscard]] std::vector<System> zero_gradients() const {
-        std::vector<System> gradients;
-        for (Index row = 0; row < outputs(); ++row) gradients.push_back(c_.zero_gradient(row % c_.channels));
-        return gradients;
+        return detail::or_out_of_memory("ScanVjp::zero_gradients", [this] {
+            std::vector<System> gradients;
+            for (Index row = 0; row < outputs(); ++row) gradients.push_back(c_.zero_gradient(row % c_.channels));
+            return gradients;
+        });
     }
 
     /// y [L × heads·H] and x_L [H × N/2] from u [L × H] and x_0 [H × N/2]; x_L may be x_0. O(heads·H N L).
