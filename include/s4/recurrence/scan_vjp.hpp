@@ -51,7 +51,7 @@ public:
     /// N/2.
     [[nodiscard]] Index state_columns() const noexcept { return c_.pairs; }
 
-    /// Scratch of both passes, one for each thread: about 100 N numbers for each lane of a register (Diagonal: 20 N).
+    /// Scratch of both passes, one for each thread: about 100 N numbers a lane, fewer for a Diagonal.
     class Workspace {
     public:
         explicit Workspace(const ScanVjp& scan) : lanes_{scan.c_}, scratch_{scan.c_} {}
