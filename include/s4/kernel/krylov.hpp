@@ -52,7 +52,7 @@ void krylov(const Eigen::MatrixXd& A_bar, const Eigen::VectorXd& B_bar, const Ei
 
 /// The reverse pass of `krylov`: adds what a loss with the cotangent dK [L] of the kernel gains by A_bar and B_bar to
 /// `gradient` and by C to `C_gradient` (the sizes of the step and of C). The same tables, and their cotangents
-/// backwards: about four times the forward pass, O(N² (T + L/T) + N L + N³ log T); allocates.
+/// backwards. O(N² (T + L/T) + N L), and O(N³ log T) for kernels longer than T; allocates.
 template <RealScalar Scalar>
 void krylov_vjp(const DenseStep<double>& step, const Eigen::RowVectorXd& C, std::span<const Scalar> cotangent,
                 DenseStep<double>& gradient, Eigen::RowVectorXd& C_gradient) {

@@ -135,7 +135,7 @@ public:
     /// dx_L [H × N/2] (d/d Re + i d/d Im) to those of u and x_0, du [L × H] and dx_0 [H × N/2] (overwritten; du may be
     /// u or, with one head, dy; dx_0 may be dx_L), and to the gradients of the systems, in natural values, which are
     /// added to `gradients` [heads·H]: C and D of output c·H + h in row c·H + h; λ, B, dt and P, which heads share, in
-    /// that of head 0. O(heads·H N L), about four times the forward pass.
+    /// that of head 0. O(heads·H N L), three to four times the forward pass.
     void vjp(Workspace& workspace, const Tape& tape, const SequenceView<Scalar>& u, const SequenceView<Scalar>& dy,
              const StateMatrix& dx_L, const SequenceOut<Scalar>& du, StateMatrix& dx_0,
              std::span<System> gradients) const noexcept {
