@@ -27,6 +27,9 @@ inline constexpr Bounds fourier_bounds{test::Tolerance<double>::golden_hard, tes
 /// the decomposition of the library is also held to its own A and B, which it rebuilds to rounding.
 inline constexpr Bounds fourier_decomposition_bounds{5e-7, test::Tolerance<float>::golden_hard};
 
+/// Gradients: in double as the forward pass. (Measured in float; see the summary that the program prints.)
+[[nodiscard]] constexpr Bounds gradient_bounds(Bounds forward) { return forward; }
+
 /// DSS: the reference casts its kernel to single precision.
 inline constexpr Bounds dss_bounds{test::Tolerance<double>::golden_hard, test::Tolerance<float>::golden};
 
