@@ -63,7 +63,8 @@ TYPED_TEST(LayerNormOf, IsItsFormula) {
 
 TYPED_TEST(LayerNormOf, AgreesWithTheWideReversePass) {
     using Scalar = TypeParam;
-    for (const Index features : {1, 63, 64, 100}) {
+    // Of one feature the gradient is 0, and all that is found are rounding errors.
+    for (const Index features : {17, 63, 64, 100}) {
         const auto p = random_layer_norm<Scalar>(features);
         const auto wide_p = cast_parameters<LayerNorm<Wide>, LayerNorm<Scalar>>(p);
         const Sequence<Scalar> x = white_noise<Scalar>(1000, features, 1);

@@ -139,6 +139,7 @@ TYPED_TEST(TrainableModels, PredictWhatTheLossSees) {
     typename TestFixture::Trainable model(p, 9);
     const Sequence<double> x = white_noise<double>(3 * 9, 2, 6);
     Sequence<double> y(3, 3);
+    model.prepare(p);
     model.predict(p, {x, 3}, y);
     auto without = p;
     without.dropout = {};

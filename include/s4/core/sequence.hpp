@@ -112,8 +112,9 @@ public:
         static_assert(always_false<Derived>, "s4: the output is const: it cannot be written to");
     }
     /// What can be written can be read.
-    SequenceRef(const SequenceRef<std::remove_const_t<T>>& out) noexcept requires ReadOnly<T>
-        : SequenceRef{out.data(), out.rows(), out.cols(), out.row_stride()} {}
+    template <class Other>
+    requires ReadOnly<T> && std::same_as<Other, std::remove_const_t<T>> SequenceRef(const SequenceRef<Other>& out)
+    noexcept : SequenceRef{out.data(), out.rows(), out.cols(), out.row_stride()} {}
     /// `rows` rows of `cols` numbers, their beginnings `row_stride` numbers apart.
     SequenceRef(T* data, Index rows, Index cols, Index row_stride) noexcept
         : data_{data}, rows_{rows}, cols_{cols}, row_stride_{row_stride} {}
@@ -160,8 +161,9 @@ public:
         static_assert(always_false<Derived>, "s4: the output is const: it cannot be written to");
     }
     /// What can be written can be read.
-    FrameRef(const FrameRef<std::remove_const_t<T>>& out) noexcept requires ReadOnly<T>
-        : data_{out.data()}, size_{out.size()} {}
+    template <class Other>
+    requires ReadOnly<T> && std::same_as<Other, std::remove_const_t<T>> FrameRef(const FrameRef<Other>& out)
+    noexcept : data_{out.data()}, size_{out.size()} {}
     FrameRef(std::span<T> frame) noexcept : data_{frame.data()}, size_{std::ssize(frame)} {}
     /// From a std::vector or std::array.
     template <class Container>

@@ -4,6 +4,8 @@
 
 #include <s4/core/error.hpp>
 #include <s4/core/sequence.hpp>
+#include <s4/core/storage.hpp>
+#include <s4/layer/row_product.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -55,17 +57,24 @@ namespace detail {
     return scatter64(key + (number + 1) * 0x9e3779b97f4a7c15ULL);
 }
 
-/// y = x ∘ mask / (1 − p) for one row: feature n stays when its 32 random bits reach `threshold`.
+/// y = x ∘ mask · scale for one row: feature n stays when its 32 random bits reach `threshold`. In strips of which the
+/// factors are made first, in a loop that compilers turn into vectors.
 template <RealScalar Scalar>
 void drop_row(std::uint64_t key, std::uint32_t threshold, Scalar scale, Index features, const Scalar* x,
               Scalar* y) noexcept {
+    constexpr std::uint32_t strip = 64;
     const auto low = static_cast<std::uint32_t>(key);
     const auto high = static_cast<std::uint32_t>(key >> 32);
-    const auto count = static_cast<std::uint32_t>(features);
-    for (std::uint32_t n = 0; n < count; ++n) {
-        const std::uint32_t bits = scatter32(scatter32(n * 0x9e3779b9U + low) ^ high);
-        const Scalar kept = scale * x[n];
-        y[n] = bits >= threshold ? kept : Scalar{0};
+    for (Index first = 0; first < features; first += strip) {
+        alignas(storage_alignment) Scalar factors[strip];
+        const auto start = static_cast<std::uint32_t>(first);
+        for (std::uint32_t n = 0; n < strip; ++n) {
+            const std::uint32_t bits = scatter32(scatter32((start + n) * 0x9e3779b9U + low) ^ high);
+            factors[n] = bits >= threshold ? scale : Scalar{0};
+        }
+        const Index active = std::min(static_cast<Index>(strip), features - first);
+        RowMap<Scalar>(y + first, active) =
+            ConstRowMap<Scalar>(x + first, active) * ConstRowMap<Scalar>(factors, active);
     }
 }
 

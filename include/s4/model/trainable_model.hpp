@@ -94,11 +94,16 @@ public:
         return sum;
     }
 
-    /// The outputs [B × d_output] ([B·L × d_output] without pooling) of a batch, without dropout.
+    /// Makes the kernels of the parameters as they are now: once before any number of `predict`. Allocates.
+    void prepare(const Parameters& p) {
+        for (std::size_t i = 0; i < blocks_.size(); ++i) blocks_[i].prepare(p.blocks[i]);
+    }
+
+    /// The outputs [B × d_output] ([B·L × d_output] without pooling) of a batch, without dropout, for the parameters of
+    /// the last `prepare`. Does not allocate on one thread.
     void predict(const Parameters& p, const Batch& batch, const SequenceOut<Scalar>& outputs) {
         S4_ASSERT(outputs.rows() == rows_after(p.pooling, batch.size, length_) && outputs.cols() == p.outputs(),
                   "TrainableModel::predict: outputs must be [B × d_output]");
-        prepare(p);
         for_each_part(batch, [&](Part&, Scratch& scratch, Index first, Index count) {
             forward(p, batch, scratch, first, count, nullptr);
             const SequenceOut<Scalar> found = scratch.outputs_of(p, count, length_);
@@ -164,10 +169,6 @@ private:
     }
     static SequenceOut<Scalar> top(Sequence<Scalar>& x, Index rows) noexcept {
         return {x.data(), rows, x.cols(), x.cols()};
-    }
-
-    void prepare(const Parameters& p) {
-        for (std::size_t i = 0; i < blocks_.size(); ++i) blocks_[i].prepare(p.blocks[i]);
     }
 
     /// body(part, scratch, first, count) for groups of sequences: those of a part in order, parts on all threads.

@@ -102,15 +102,9 @@ inline void write_history(const std::filesystem::path& path, std::span<const His
     file.commit();
 }
 
-/// Reads a table: the numbers that were written, exactly. Errors: no such file; whatever is not such a table (the line
-/// is named), or epochs that do not increase.
-[[nodiscard]] inline std::vector<HistoryRecord> read_history(const std::filesystem::path& path) {
-    const std::string name = detail::printable(path.string());
-    std::error_code problem;
-    std::ifstream stream(path, std::ios::binary);
-    detail::require(std::filesystem::is_regular_file(path, problem) && stream.is_open(), name,
-                    ": expected the history of a run, found no file");
-    const std::string text{std::istreambuf_iterator<char>{stream}, {}};
+/// Reads a table: the numbers that were written, exactly; `name` is what errors call it. Errors: whatever is not such a
+/// table (the line is named), or epochs that do not increase.
+[[nodiscard]] inline std::vector<HistoryRecord> parse_history(std::string_view text, const std::string& name) {
     std::string_view rest{text};
     std::vector<HistoryRecord> history;
     for (std::int64_t line = 1; line == 1 || !rest.empty(); ++line) {
@@ -130,6 +124,16 @@ inline void write_history(const std::filesystem::path& path, std::span<const His
         history.push_back(record);
     }
     return history;
+}
+
+/// The same from a file. Error too when there is none.
+[[nodiscard]] inline std::vector<HistoryRecord> read_history(const std::filesystem::path& path) {
+    const std::string name = detail::printable(path.string());
+    std::error_code problem;
+    std::ifstream stream(path, std::ios::binary);
+    detail::require(std::filesystem::is_regular_file(path, problem) && stream.is_open(), name,
+                    ": expected the history of a run, found no file");
+    return parse_history(std::string{std::istreambuf_iterator<char>{stream}, {}}, name);
 }
 
 /// Appends `record`; what was recorded of its epoch and later ones, before a run was taken up again at a checkpoint, is
