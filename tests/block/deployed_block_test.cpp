@@ -94,16 +94,16 @@ TYPED_TEST(DeployedBlocks, AreOneMapForEveryActivation) {
 }
 
 TYPED_TEST(DeployedBlocks, GoOnFromTheStateOfTheOtherMode) {
-    using Real = typename TypeParam::Scalar;
+    using Scalar = typename TypeParam::Scalar;
     const auto p = this->parameters({.swap_channels = true});
-    const Sequence<Real> u = white_noise<Real>(40, 3, 5);
-    const Sequence<Real> whole = this->convolve(p, u);
+    const Sequence<Scalar> u = white_noise<Scalar>(40, 3, 5);
+    const Sequence<Scalar> whole = this->convolve(p, u);
 
     typename TypeParam::Convolution block{p};
     block.prepare(23);
     auto workspace = block.make_workspace();
     auto state = block.layer().make_state();
-    Sequence<Real> y(40, block.outputs());
+    Sequence<Scalar> y(40, block.outputs());
     block.forward(workspace, state, u.topRows(23), y.topRows(23));
     typename TypeParam::Recurrence stream{block.parameters()};
     auto streamed = stream.make_state(4);
@@ -111,41 +111,41 @@ TYPED_TEST(DeployedBlocks, GoOnFromTheStateOfTheOtherMode) {
     stream.scan(streamed, u.middleRows(23, 7), y.middleRows(23, 7));
     block.layer().write_state(state, stream.layer().read_state(streamed.ssm()));
     block.forward(workspace, state, u.bottomRows(10), y.bottomRows(10));
-    EXPECT_LE(relative_error(y, whole), Tolerance<Real>::law);
+    EXPECT_LE(relative_error(y, whole), Tolerance<Scalar>::law);
 
     streamed.reset();
-    EXPECT_LE(relative_error(this->scan(stream, streamed, u), whole), Tolerance<Real>::law);
+    EXPECT_LE(relative_error(this->scan(stream, streamed, u), whole), Tolerance<Scalar>::law);
 }
 
 TYPED_TEST(DeployedBlocks, HearOnlyTheLengthsOfTheirSequences) {
-    using Real = typename TypeParam::Scalar;
+    using Scalar = typename TypeParam::Scalar;
     const auto p = this->parameters();
-    const Sequence<Real> u = white_noise<Real>(3 * 9, 3, 6);
+    const Sequence<Scalar> u = white_noise<Scalar>(3 * 9, 3, 6);
     const std::vector<Index> lengths{9, 4, 1};
-    const Sequence<Real> found = this->convolve(p, u, 3, lengths);
+    const Sequence<Scalar> found = this->convolve(p, u, 3, lengths);
     for (Index b = 0; b < 3; ++b) {
-        Sequence<Real> alone = u.middleRows(b * 9, 9);
+        Sequence<Scalar> alone = u.middleRows(b * 9, 9);
         alone.bottomRows(9 - lengths[static_cast<std::size_t>(b)]).setZero();
-        EXPECT_LE(relative_error(found.middleRows(b * 9, 9), this->convolve(p, alone)), Tolerance<Real>::rounding);
+        EXPECT_LE(relative_error(found.middleRows(b * 9, 9), this->convolve(p, alone)), Tolerance<Scalar>::rounding);
     }
-    EXPECT_GT(relative_error(this->convolve(p, u, 3), found), Tolerance<Real>::law);
+    EXPECT_GT(relative_error(this->convolve(p, u, 3), found), Tolerance<Scalar>::law);
 }
 
 TYPED_TEST(DeployedBlocks, RunInPlace) {
-    using Real = typename TypeParam::Scalar;
+    using Scalar = typename TypeParam::Scalar;
     const auto p = this->parameters();
-    const Sequence<Real> u = white_noise<Real>(2 * 9, 3, 7);
-    const Sequence<Real> y = this->convolve(p, u, 2);
+    const Sequence<Scalar> u = white_noise<Scalar>(2 * 9, 3, 7);
+    const Sequence<Scalar> y = this->convolve(p, u, 2);
     typename TypeParam::Convolution block{p};
     block.prepare(9);
     auto workspace = block.make_workspace(2);
-    Sequence<Real> in_place = u;
+    Sequence<Scalar> in_place = u;
     block.forward(workspace, in_place, in_place, 2);
     EXPECT_EQ(in_place, y);
 
     const typename TypeParam::Recurrence stream{p};
     auto state = stream.make_state(4);
-    const Sequence<Real> scanned = this->scan(stream, state, u);
+    const Sequence<Scalar> scanned = this->scan(stream, state, u);
     in_place = u;
     state.reset();
     stream.scan(state, in_place, in_place);
@@ -153,19 +153,19 @@ TYPED_TEST(DeployedBlocks, RunInPlace) {
     in_place = u;
     state.reset();
     for (Index t = 0; t < u.rows(); ++t) stream.step(state, in_place.row(t), in_place.row(t));
-    EXPECT_LE(relative_error(in_place, scanned), Tolerance<Real>::rounding);
+    EXPECT_LE(relative_error(in_place, scanned), Tolerance<Scalar>::rounding);
 }
 
 TYPED_TEST(DeployedBlocks, ConvolveBothWaysInTime) {
-    using Real = typename TypeParam::Scalar;
+    using Scalar = typename TypeParam::Scalar;
     using Both = S4Block<Bidirectional<typename TypeParam::Ssm>>;
     typename Both::Options options;
     options.ssm.channels = 3;
     options.ssm.state_size = 8;
-    DeployedBlock<Both, Mode::convolution, Fftw<Real>> block{Both::random(options, 9)};
+    DeployedBlock<Both, Mode::convolution, Fftw<Scalar>> block{Both::random(options, 9)};
     block.prepare(11);
     auto workspace = block.make_workspace();
-    Sequence<Real> u = Sequence<Real>::Zero(11, 3), y(11, 3), silence(11, 3);
+    Sequence<Scalar> u = Sequence<Scalar>::Zero(11, 3), y(11, 3), silence(11, 3);
     block.forward(workspace, u, silence);
     u(5, 1) = 1;
     block.forward(workspace, u, y);

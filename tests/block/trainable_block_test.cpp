@@ -84,11 +84,11 @@ using Cases = ::testing::Types<Case<Diagonal<double>, Fftw>, Case<Dplr<double>, 
 TYPED_TEST_SUITE(TrainableBlocks, Cases);
 
 TYPED_TEST(TrainableBlocks, ComputeWhatDeployedOnesDo) {
-    using Block = typename TypeParam::Block;
+    using TestedBlock = typename TypeParam::Block;
     for (const std::vector<Index>& lengths : {std::vector<Index>{}, std::vector<Index>{7, 3, 1}}) {
         const auto p = this->parameters({.swap_channels = true});
         const Sequence<double> x = white_noise<double>(3 * 7, 3, 4);
-        DeployedBlock<Block, Mode::convolution, typename TypeParam::Fft> deployed{p};
+        DeployedBlock<TestedBlock, Mode::convolution, typename TypeParam::Fft> deployed{p};
         deployed.prepare(7);
         auto workspace = deployed.make_workspace(3);
         Sequence<double> y(x.rows(), p.outputs());
@@ -118,19 +118,19 @@ TYPED_TEST(TrainableBlocks, HaveTheGradientOfTheirDifferences) {
 TYPED_TEST(TrainableBlocks, HaveItForSequencesOfDifferentLengths) { this->expect_gradient({}, {7, 3, 1}); }
 
 TYPED_TEST(TrainableBlocks, AddUpTheGradientsOfParts) {
-    using Block = typename TypeParam::Block;
+    using TestedBlock = typename TypeParam::Block;
     const auto p = this->parameters();
     typename TestFixture::Run run(p);
     const Sequence<double> x = white_noise<double>(3 * 7, 3, 4);
     const Sequence<double> g = white_noise<double>(x.rows(), p.outputs(), 5);
     Sequence<double> dx(x.rows(), x.cols()), dx_of_part(7, 3);
-    auto whole = zero_like<Block>(p);
+    auto whole = zero_like<TestedBlock>(p);
     auto by_kernels = run.block.make_kernel_gradient();
     static_cast<void>(run.forward(p, x, {}));
     run.block.vjp(run.workspace, run.tape, p, g, dx, 3, {}, whole, by_kernels, no_dropout);
     run.block.finish(p, by_kernels, whole);
 
-    auto parts = zero_like<Block>(p);
+    auto parts = zero_like<TestedBlock>(p);
     auto sum = run.block.make_kernel_gradient();
     for (Index b = 0; b < 3; ++b) {
         Sequence<double> in = x.middleRows(b * 7, 7);
@@ -143,7 +143,7 @@ TYPED_TEST(TrainableBlocks, AddUpTheGradientsOfParts) {
         EXPECT_LE(relative_error(dx_of_part, dx.middleRows(b * 7, 7)), Tolerance<double>::law);
     }
     run.block.finish(p, sum, parts);
-    Block::for_each_tensor(
+    TestedBlock::for_each_tensor(
         [](const TensorInfo& info, const auto& one, const auto& other) {
             EXPECT_LE(relative_error(other, one), Tolerance<double>::law) << full_name(info);
         },
