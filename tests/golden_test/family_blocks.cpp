@@ -114,7 +114,7 @@ private:
         if (found == in_double.end())
             file_.fail("'" + name +
                        "' cannot be computed: a tensor that it needs is missing, or the block looks ahead");
-        comparison.bounds = bounds_;
+        comparison.bounds = name.starts_with("grad.") ? gradient_bounds(bounds_, problem_.layer.low_rank) : bounds_;
         test_.compare(name, {change(found->second), change(in_float.at(result))}, comparison);
     }
     /// Of a sequence, in the layout of the file.

@@ -123,11 +123,30 @@ private:
         return {};
     }
 
+    /// Whether every entry of a gradient, if it is not zero, is more than rounding in float.
+    [[nodiscard]] bool is_decided(const std::string& name) const {
+        double largest = 0;
+        const Values& values = test_.truth(name).values;
+        for (const auto& value : values) largest = std::max({largest, std::abs(value.real()), std::abs(value.imag())});
+        const auto decided = [largest](double part) {
+            return part == 0 || std::abs(part) >= adamw_undecided * largest;
+        };
+        return std::all_of(values.begin(), values.end(),
+                           [&](const auto& value) { return decided(value.real()) && decided(value.imag()); });
+    }
+
     void compare(const Results& in_double, const Results& in_float, const std::string& back_end) {
         for (const auto& [name, tensor] : file_.tensors()) {
             const std::string result = result_name(name);
             if (!in_double.contains(result)) continue;  // inputs; what is not known fails in Case::finish
             Comparison comparison{.bounds = bounds_, .back_end = back_end};
+            if (name.starts_with("grad."))
+                comparison.bounds = gradient_bounds(bounds_, problem_.blocks.front().layer.low_rank);
+            if (name.starts_with("new")) {
+                comparison.bounds = adamw_bounds;
+                comparison.judge_float = is_decided("grad" + name.substr(name.find('.')));
+                if (!comparison.judge_float) comparison.note = "float not judged: a gradient is rounding there";
+            }
             const bool minus = is_negated(name, minimal_);
             const auto values = [&](const Results& results) {
                 return minus ? negated(results.at(result)) : results.at(result);

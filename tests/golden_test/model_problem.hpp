@@ -25,8 +25,8 @@ struct ModelProblem {
     Index steps = 0;  ///< of the optimiser, all on this batch
 };
 
-/// logits, loss, grad.…, and after n steps of the optimiser n.… and loss_after_n; trained.…: the parameters before them.
-/// By the FFT that they were computed with.
+/// logits, loss, grad.…, and after n steps of the optimiser n.… and loss_after_n; trained.…: the parameters before
+/// them. By the FFT that they were computed with.
 struct ModelResults {
     Results fftw;
     Results kiss;

@@ -62,6 +62,7 @@ private:
                     static_cast<double>(p.blocks[i].ssm.kernel_length)};
 
         Sequence<Scalar> logits(problem_.batch, p.outputs());
+        model.prepare(p);
         model.predict(p, batch, logits);
         results["logits"] = flatten(logits);
         for (Index step = 0; step <= problem_.steps; ++step) {
