@@ -51,9 +51,6 @@ inline constexpr double dplr_gradient_in_float = test::Tolerance<float>::golden_
 /// The same with plain C as the independent number: over a short sequence, what the poles gain at fixed C~ and what
 /// they gain by C~ cancel to 1/(L |dt λ|) of either. (Kernels of one sample: 1e-5 remains of 1e-3.)
 inline constexpr double raw_gradient_in_float = 5e-4;
-/// The same of a Fourier system: a pole at dt·1e-4 from the node ζ = 0, whose reciprocal is squared in the sums. (There
-/// the reference's own kernel in float is off by up to 4e-5, 300 times as much as the library's.)
-inline constexpr double gradient_next_to_a_pole_in_float = 5e-3;
 
 /// Parameters after steps of AdamW: the README's bound. In float the result is held to the bound of the layers unless
 /// an entry's gradient is nothing but rounding there, below `adamw_undecided` of the largest: AdamW steps by about the
@@ -63,9 +60,7 @@ inline constexpr double adamw_undecided = 1e-6;
 
 /// Gradients: in double as the forward pass.
 [[nodiscard]] constexpr Bounds gradient_bounds(Bounds forward, bool low_rank) {
-    if (!low_rank) return forward;
-    const bool next_to_a_pole = forward.in_double > standard_bounds.in_double;
-    return {forward.in_double, next_to_a_pole ? gradient_next_to_a_pole_in_float : dplr_gradient_in_float};
+    return {forward.in_double, low_rank ? dplr_gradient_in_float : forward.in_float};
 }
 /// Gradients with plain C as the independent number.
 [[nodiscard]] constexpr Bounds raw_gradient_bounds(Bounds forward, bool low_rank) {
