@@ -131,8 +131,8 @@ private:
             buffer.signal()[l] = l < std::ssize(cotangent) ? scale * cotangent[static_cast<std::size_t>(l)] : Scalar{0};
         forward_real<Fft>(plan_, buffer);
         for (Index k = 1; k < n_ / 2; ++k) buffer.spectrum()[k] *= Scalar{2};
-        // What a pole gains is a difference of all sums, which loses two digits for rank 2 (LegT) in float, and up to all of
-        // its digits next to a node, where the numbers on the tape need more digits than it has.
+        // What a pole gains is a difference of all sums, which loses two digits for rank 2 (LegT) in float, and up to
+        // all of its digits next to a node, where the numbers on the tape need more digits than it has.
         if (!fits_scalar(ready, next_to_a_node)) {
             detail::DplrTape<double> exact{spectrum_.nodes(), ready.P.rows()};
             std::vector<std::complex<double>> bins(static_cast<std::size_t>(n_ / 2 + 1));
