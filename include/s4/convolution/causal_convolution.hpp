@@ -267,8 +267,8 @@ private:
     [[nodiscard]] const typename Fft::Spectrum& spectrum(Index first, Index head) const noexcept {
         return spectra_[slot(first, head)];
     }
-    [[nodiscard]] Index checked_lengths(const Workspace& workspace, const SequenceView<Scalar>& u,
-                                        const SequenceOut<Scalar>& y, Index batch) const noexcept {
+    [[nodiscard]] Index checked_lengths([[maybe_unused]] const Workspace& workspace, const SequenceView<Scalar>& u,
+                                        [[maybe_unused]] const SequenceOut<Scalar>& y, Index batch) const noexcept {
         S4_ASSERT(u.rows() == y.rows() && u.cols() == channels_ && y.cols() == outputs(),
                   "CausalConvolution: u must be [B·l × H] and y [B·l × heads·H]");
         S4_ASSERT(workspace.transform_length_ == plan_.length() && workspace.heads_ == heads_,
