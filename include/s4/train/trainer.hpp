@@ -30,16 +30,16 @@ namespace s4::inline S4_ABI {
 
 /// How a model is trained.
 struct TrainerOptions {
-    Index epochs = 10;
-    Index batch_size = 50;
-    Index accumulate = 1;    ///< mini-batches whose gradients make one step of the optimiser
-    std::uint64_t seed = 1;  ///< of the order of the examples and of dropout
-    AdamWOptions adamw = {};
-    Schedule schedule = {};  ///< counts steps of the optimiser; a plateau sees the validation loss of an epoch
-    double clip = 0;         ///< the largest norm of a gradient; 0: no limit
+    Index epochs = 10;        ///< passes over the training examples
+    Index batch_size = 50;    ///< examples of a mini-batch
+    Index accumulate = 1;     ///< mini-batches whose gradients make one step of the optimiser
+    std::uint64_t seed = 1;   ///< of the order of the examples and of dropout
+    AdamWOptions adamw = {};  ///< of the optimiser
+    Schedule schedule = {};   ///< counts steps of the optimiser; a plateau sees the validation loss of an epoch
+    double clip = 0;          ///< the largest norm of a gradient; 0: no limit
     std::optional<MovingAverageOptions> average = {};  ///< validation and results then use the averaged weights
-    Index patience = 0;  ///< epochs without a better validation loss before it stops early; 0: never
-    BatchSharing sharing = {};
+    Index patience = 0;                     ///< epochs without a better validation loss before it stops early; 0: never
+    BatchSharing sharing = {};              ///< of a mini-batch among threads
     std::filesystem::path checkpoint = {};  ///< the file; empty: none
     Index checkpoint_steps = 0;          ///< saved after every so many mini-batches too, not only after an epoch; 0: no
     std::filesystem::path history = {};  ///< a TSV of the epochs; empty: none
@@ -57,9 +57,9 @@ enum class TrainingEnd {
 
 /// What a run came to.
 struct TrainingResult {
-    TrainingEnd end = TrainingEnd::finished;
-    std::string trouble = {};  ///< not_finite: the tensor (or "the loss") and the step; otherwise empty
-    std::vector<HistoryRecord> history = {};
+    TrainingEnd end = TrainingEnd::finished;  ///< why it ended
+    std::string trouble = {};                 ///< not_finite: the tensor (or "the loss") and the step; otherwise empty
+    std::vector<HistoryRecord> history = {};  ///< of all epochs, those before it was taken up again too
 };
 
 /// Trains a SequenceModel on a TrainingTask.
