@@ -39,7 +39,7 @@ void expect_no_allocation(const Memory& memory) {
 TEST(LegsMemory, DoesNotAllocateWhileItListens) {
     expect_no_allocation(LegsMemory<float>(19, 16));
     expect_no_allocation(LegsMemory<double, BackwardEuler>(19, 16));
-    expect_no_allocation(LegsMemory<float, ZeroOrderHold>(19, 16));  // by rows first, by sums in the end
+    expect_no_allocation(LegsMemory<float, ZeroOrderHold>(19, 16));  // blocks, merged as the next one comes
     expect_no_allocation(LegsMemory<double, ZeroOrderHold>(3, 16));
 }
 
