@@ -54,6 +54,12 @@ foreach(scalar IN ITEMS float double)
          ROWS "BM_DiagonalStep<${scalar}>/H:256/N:32" "BM_DplrStep<${scalar}>/H:256/N:32")
 endforeach()
 
+expect(bench_training
+       COUNTERS samples_per_second peak_memory_mbytes over_bare bare_gemm bare_fft share_kernel share_convolution
+                share_mixing share_pointwise share_optimiser share_rest shares_total
+       ROWS "BM_TrainingStep<S4D>/B:50/H:128/N:32/L:784" "BM_TrainingStep<DPLR>/B:50/H:128/N:32/L:784/kernel_length:784"
+            "BM_TrainingStep<DPLR>/B:50/H:128/N:32/L:784/kernel_length:0")
+
 # The online memories, where their program was built.
 if(RESULTS MATCHES "bench_hippo")
   set(counters COUNTERS samples_per_second)

@@ -14,9 +14,11 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <iomanip>
 #include <iostream>
 #include <numeric>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -51,6 +53,8 @@ struct Settings {
 
 constexpr const char* fashion_names[] = {"T-shirt", "trousers", "pullover", "dress", "coat",
                                          "sandal",  "shirt",    "sneaker",  "bag",   "boot"};
+
+constexpr const char* checkpoint_name = "checkpoint.safetensors";
 
 /// Set by Ctrl-C: the trainer saves and stops. A second Ctrl-C ends the program at once.
 volatile std::sig_atomic_t stop_requested = 0;
@@ -100,12 +104,10 @@ void draw_learning_curve(const fs::path& folder, const std::vector<s4::HistoryRe
     plot.draw();
 }
 
-/// Whole images through the convolution, then pixel by pixel through the recurrence, both from the checkpoint.
+/// Whole images through the convolution, then pixel by pixel through the recurrence.
 template <class Model>
-void run_deployed(const Settings& settings, const fs::path& checkpoint, const s4::ImageSequences& test,
-                  typename Model::Parameters p) {
+void run_deployed(const Settings& settings, const s4::ImageSequences& test, const typename Model::Parameters& p) {
     using Sequence = s4::Sequence<float>;
-    s4::load_tensors<Model>(checkpoint, "model", p);
     const Index length = test.length();
     const Index classes = test.classes();
     s4::DeployedModel<Model, s4::Mode::convolution> whole{p};
@@ -173,6 +175,8 @@ void train(const Settings& settings, s4::ImageDataset& data) {
 
     const Index available = data.training.size();
     const Index used = settings.train_images > 0 ? std::min(settings.train_images, available) : available;
+    if (used < 2)
+        throw Error("--train-images: expected at least 2, one of which validates, found " + std::to_string(used));
     // A tenth, at most 5000, tells how it goes; the rest is trained on.
     const s4::Split split =
         s4::split_examples(used, std::max<Index>(1, std::min<Index>(used / 10, 5000)), settings.seed);
@@ -189,7 +193,7 @@ void train(const Settings& settings, s4::ImageDataset& data) {
                                                  settings.batch_size * settings.epochs);
     options.schedule =
         s4::CosineSchedule{.steps = steps, .warm_up = std::min<std::int64_t>(settings.warm_up, steps / 10)};
-    options.checkpoint = folder / "checkpoint.safetensors";
+    options.checkpoint = folder / checkpoint_name;
     options.checkpoint_steps = 100;
     options.history = folder / "history.tsv";
     options.description = settings.dataset + (settings.permute ? " permuted " : " ") + settings.ssm + " state size " +
@@ -215,20 +219,35 @@ void train(const Settings& settings, s4::ImageDataset& data) {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     std::signal(SIGINT, SIG_DFL);
     if (result.end == s4::TrainingEnd::not_finite)
-        throw Error("training stopped: " + result.trouble + "; the last good weights are in " +
-                    options.checkpoint.string() + ", a smaller --lr may help");
+        throw Error("training stopped: " + result.trouble + "; " +
+                    (result.saved_step ? "the last good weights, of step " + std::to_string(*result.saved_step) +
+                                             ", are in " + options.checkpoint.string()
+                                       : "this run has saved nothing yet") +
+                    "; a smaller --lr may help");
     if (result.end == s4::TrainingEnd::interrupted) {
+        if (!result.save_problem.empty())
+            throw Error("stopped, and the checkpoint could not be written: " + result.save_problem + "; " +
+                        (result.saved_step ? "--resume goes on from step " + std::to_string(*result.saved_step)
+                                           : "this run has saved nothing"));
         std::cout << "\nstopped; the same command with --resume goes on from " << options.checkpoint.string() << '\n';
         return;
     }
     std::cout << "\ntrained             " << s4::duration_text(seconds) << '\n';
-    run_deployed<Model>(settings, options.checkpoint, data.test, start);
+    // From the checkpoint, as a product would load it – unless the disk did not take it.
+    auto trained = trainer.parameters();
+    if (result.save_problem.empty()) s4::load_tensors<Model>(options.checkpoint, "model", trained);
+    run_deployed<Model>(settings, data.test, trained);
+    if (!result.save_problem.empty())
+        throw Error("the checkpoint could not be written: " + result.save_problem + "; the results above are of " +
+                    "weights that are lost now");
     std::cout << "\ncheckpoint          " << options.checkpoint.string() << "\nhistory             "
               << options.history.string() << '\n';
     if (!settings.no_plot) draw_learning_curve(folder, result.history);
 }
 
 void run(const Settings& settings) {
+    if (const fs::path file = fs::path{settings.output_dir} / checkpoint_name; settings.resume && !fs::exists(file))
+        throw Error("--resume: there is no checkpoint " + file.string() + " to go on from");
     s4::ImageDataset data = s4::read_image_folder(data_folder(settings));
     if (settings.permute) {
         constexpr std::uint64_t permutation_seed = 42;  // one order for every run, as a benchmark needs
@@ -251,6 +270,15 @@ int main(int argc, char** argv) {
     const auto number = [&app](const char* name, Index& value, const char* help, Index least, Index most) {
         app.add_option(name, value, help)->capture_default_str()->check(CLI::Range(least, most));
     };
+    const auto real = [&app](const char* name, double& value, const char* help, double least, double most) {
+        app.add_option(name, value, help)->capture_default_str()->check([least, most](const std::string& text) {
+            const double found = std::strtod(text.c_str(), nullptr);
+            if (found >= least && found <= most) return std::string{};  // neither is true of NaN
+            std::ostringstream problem;
+            problem << "expected a number from " << least << " to " << most << ", found " << text;
+            return problem.str();
+        });
+    };
     app.add_option("--dataset", settings.dataset, "fashion or mnist")
         ->capture_default_str()
         ->check(CLI::IsMember({"fashion", "mnist"}));
@@ -270,15 +298,9 @@ int main(int argc, char** argv) {
     number("--train-images", settings.train_images, "Use only so many (0: all)", 0, 10'000'000);
     number("--test-images", settings.test_images, "Use only so many (0: all)", 0, 10'000'000);
     number("--stream-images", settings.stream_images, "Test images classified as a stream as well", 0, 10'000'000);
-    app.add_option("--lr", settings.learning_rate, "Learning rate; dt and A have at most 0.001")
-        ->capture_default_str()
-        ->check(CLI::PositiveNumber);
-    app.add_option("--weight-decay", settings.weight_decay, "Weight decay; dt and A have none")
-        ->capture_default_str()
-        ->check(CLI::NonNegativeNumber);
-    app.add_option("--dropout", settings.dropout, "Probability, tied over time")
-        ->capture_default_str()
-        ->check(CLI::Range(0.0, 0.99));
+    real("--lr", settings.learning_rate, "Learning rate; dt and A have at most 0.001", 1e-12, 1e12);
+    real("--weight-decay", settings.weight_decay, "Weight decay; dt and A have none", 0, 1e6);
+    real("--dropout", settings.dropout, "Probability, tied over time", 0, 0.99);
     app.add_option("--seed", settings.seed, "Of weights, order and dropout")->capture_default_str();
     app.add_option("--output-dir", settings.output_dir, "Folder for checkpoint, history and picture")
         ->capture_default_str();

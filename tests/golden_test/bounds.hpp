@@ -1,6 +1,7 @@
 // How far from an oracle is right: the named tolerances of this program, one place.
 #pragma once
 
+#include <algorithm>
 #include <string_view>
 #include <tests/support/tolerances.hpp>
 
@@ -44,6 +45,28 @@ inline constexpr double gap_resolution = 1e-9;
 inline constexpr double pair_of_floats_rounding = 0x1p-48;
 /// The same of a float.
 inline constexpr double float_rounding = 0x1p-24;
+
+/// Gradients of a DPLR system in float: what a pole gains is a difference of sums over all nodes, which loses a digit.
+inline constexpr double dplr_gradient_in_float = test::Tolerance<float>::golden_hard;
+/// The same with plain C as the independent number: over a short sequence, what the poles gain at fixed C~ and what
+/// they gain by C~ cancel to 1/(L |dt λ|) of either. (Kernels of one sample: 1e-5 remains of 1e-3.)
+inline constexpr double raw_gradient_in_float = 5e-4;
+
+/// Parameters after steps of AdamW: the README's bound. In float the result is held to the bound of the layers unless
+/// an entry's gradient is nothing but rounding there, below `adamw_undecided` of the largest: AdamW steps by about the
+/// learning rate whatever the size of a gradient, so such a step may go either way.
+inline constexpr Bounds adamw_bounds{1e-6, test::Tolerance<float>::golden};
+inline constexpr double adamw_undecided = 1e-6;
+
+/// Gradients: in double as the forward pass.
+[[nodiscard]] constexpr Bounds gradient_bounds(Bounds forward, bool low_rank) {
+    return {forward.in_double, low_rank ? dplr_gradient_in_float : forward.in_float};
+}
+/// Gradients with plain C as the independent number.
+[[nodiscard]] constexpr Bounds raw_gradient_bounds(Bounds forward, bool low_rank) {
+    const Bounds bounds = gradient_bounds(forward, low_rank);
+    return {bounds.in_double, std::max(bounds.in_float, raw_gradient_in_float)};
+}
 
 /// The bounds for a measure or an initialisation by its name. "hippo" mixes LegS and Fourier.
 [[nodiscard]] inline Bounds bounds_for(std::string_view measure) {

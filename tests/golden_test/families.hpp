@@ -19,6 +19,10 @@ void check_dplr_layer(Case& test);
 void check_diagonal_layer(Case& test);
 void check_dss(Case& test);
 void check_minimal_diagonal_layer(Case& test);
+void check_block(Case& test);
+/// The minimal diagonal layer as a block: all but its kernels.
+void check_minimal_block(Case& test);
+void check_model(Case& test);
 void check_lmu_memory(Case& test);
 void check_lssl(Case& test);
 

@@ -10,77 +10,9 @@ namespace s4::golden {
 
 namespace {
 
-/// Entry [first, second, third] of a tensor of three axes.
-std::complex<double> entry(const Tensor& tensor, Index first, Index second, Index third) {
-    return tensor.values[static_cast<std::size_t>((first * tensor.shape[1] + second) * tensor.shape[2] + third)];
-}
-/// Entry [row, column] of a real tensor of two axes.
-double entry(const Tensor& tensor, Index row, Index column) {
-    return tensor.values[static_cast<std::size_t>(row * tensor.shape[1] + column)].real();
-}
-
-/// The tensors called `prefix`inv_dt, A_real and so on.
-void read_kernel(Case& test, const std::string& prefix, LayerProblem& problem) {
-    const Index H = problem.channels;
-    const bool is_complex = !problem.options.real;
-    const Tensor& inv_dt = test.input(prefix + "inv_dt");
-    const Tensor& A_real = test.input(prefix + "A_real");
-    if (A_real.shape.size() != 2 || A_real.shape[0] < 1 || A_real.shape[1] != problem.pairs)
-        test.file().fail("A_real should have the shape [S x " + std::to_string(problem.pairs) + "], found " +
-                         shape_text(A_real.shape));
-    const Index pairs = problem.pairs;
-    const Index sets = A_real.shape[0];
-    const Tensor& B = test.input(prefix + "B", {1, sets, pairs});
-    const Tensor& C = test.input(prefix + "C");
-    if (C.shape.size() != 3 || C.shape[1] != H || C.shape[2] != pairs || C.is_complex != is_complex)
-        test.file().fail("C should have the shape [C x H x N/2], found " + shape_text(C.shape));
-    if (inv_dt.shape.size() != 2 || inv_dt.shape[0] != H || (inv_dt.shape[1] != 1 && inv_dt.shape[1] != pairs))
-        test.file().fail("inv_dt should have the shape [H x 1] or [H x N/2], found " + shape_text(inv_dt.shape));
-    const Index rows = C.shape[0];
-
-    problem.inv_dt.resize(H, inv_dt.shape[1]);
-    for (Index h = 0; h < H; ++h)
-        for (Index column = 0; column < inv_dt.shape[1]; ++column) problem.inv_dt(h, column) = entry(inv_dt, h, column);
-    problem.A_real.resize(sets, pairs);
-    problem.A_imag.setZero(sets, pairs);
-    problem.B.resize(sets, pairs);
-    for (Index s = 0; s < sets; ++s)
-        for (Index n = 0; n < pairs; ++n) {
-            problem.A_real(s, n) = entry(A_real, s, n);
-            problem.B(s, n) = entry(B, 0, s, n);
-        }
-    if (is_complex) {
-        const Tensor& A_imag = test.input(prefix + "A_imag", {sets, pairs});
-        for (Index s = 0; s < sets; ++s)
-            for (Index n = 0; n < pairs; ++n) problem.A_imag(s, n) = entry(A_imag, s, n);
-    }
-    problem.C.resize(rows * H, pairs);
-    for (Index c = 0; c < rows; ++c)
-        for (Index h = 0; h < H; ++h)
-            for (Index n = 0; n < pairs; ++n) problem.C(c * H + h, n) = entry(C, c, h, n);
-    if (!problem.low_rank) return;
-    const Tensor& P = test.input(prefix + "P");
-    if (P.shape.size() != 3 || P.shape[1] != sets || P.shape[2] != pairs)
-        test.file().fail("P should have the shape [R x S x N/2], found " + shape_text(P.shape));
-    problem.P.resize(P.shape[0] * sets, pairs);
-    for (Index r = 0; r < P.shape[0]; ++r)
-        for (Index s = 0; s < sets; ++s)
-            for (Index n = 0; n < pairs; ++n) problem.P(r * sets + s, n) = entry(P, r, s, n);
-}
-
-/// A value that the metadata may leave out or set to "null".
-bool is_set(const GoldenFile& file, std::string_view key) { return file.text_or(key, "null") != "null"; }
-
-Index last_axis(const Tensor& tensor) { return tensor.shape.empty() ? 1 : tensor.shape.back(); }
-
-/// Sizes and options that every file of these families states.
+/// H, N/2 and the options.
 void read_options(const GoldenFile& file, LayerProblem& problem) {
-    problem.options.dt_transform = transform_from_name(file.text_or("dt_transform", "exp"));
-    problem.options.real_transform = transform_from_name(file.text_or("real_transform", "exp"));
-    problem.options.imag_transform = transform_from_name(file.text_or("imag_transform", "none"));
-    problem.options.dt_fast = file.flag_or("dt_fast", false);
-    problem.options.real = file.flag_or("is_real", false);
-    if (is_set(file, "bandlimit")) problem.options.band_limit = file.number("bandlimit");
+    read_ssm_options(file, problem.options);
     problem.channels = file.integer("H");
     problem.pairs = problem.options.real ? file.integer("N") : file.integer("N") / 2;
     if (problem.channels < 1 || problem.pairs < 1) file.fail("H and N/2 must be positive");
@@ -94,7 +26,6 @@ public:
     }
 
     void operator()() {
-        test_.pending_gradients();
         read();
         const LayerResults in_double =
             problem_.low_rank ? run_dplr_in_double(problem_) : run_diagonal_in_double(problem_);
@@ -121,19 +52,20 @@ private:
         if (file_.flag_or("dt_tie", problem_.inv_dt.cols() == 1) != (problem_.inv_dt.cols() == 1))
             file_.fail("dt_tie contradicts the shape of inv_dt");
         problem_.bidirectional = file_.flag_or("bidirectional", false);
-        const Index rows = problem_.C.rows() / problem_.channels;
-        if (problem_.bidirectional && rows % 2 != 0) file_.fail("a bidirectional layer has an even number of C");
-        problem_.heads = problem_.bidirectional ? rows / 2 : rows;
+        read_feed_through(test_, "sd.D", problem_);
         require_shape("channels", problem_.heads);
-        const Tensor& D = test_.input("sd.D", {problem_.heads, problem_.channels});
-        problem_.D.resize(rows * problem_.channels / (problem_.bidirectional ? 2 : 1));
-        for (Index c = 0; c < problem_.heads; ++c)
-            for (Index h = 0; h < problem_.channels; ++h) problem_.D[c * problem_.channels + h] = entry(D, c, h);
         problem_.u = test_.input("u", {problem_.batch, problem_.channels, problem_.length}).values;
         if (test_.has("state0"))
             problem_.state0 = test_.input("state0", {problem_.batch, problem_.channels, problem_.pairs}).values;
 
         require_tensors();
+        if (file_.has_metadata("verified_grad_rel_err") || has_any({"g", "grad.u", "grad.D"})) {
+            require_gradients(file_, "grad.", true);
+            problem_.g = test_.input("g", {problem_.batch, problem_.heads, problem_.channels, problem_.length}).values;
+        }
+        problem_.raw_gradients =
+            file_.has_metadata("verified_gradraw_rel_err") || has_any({"gradraw.u", "gradraw.D", "gradraw.kernel.C"});
+        if (problem_.raw_gradients) require_gradients(file_, "gradraw.", true);
         if (problem_.low_rank) read_kernel_lengths();
         for (const auto& [name, tensor] : file_.tensors()) {
             const Index length = last_axis(tensor);
@@ -146,6 +78,10 @@ private:
                                           problem_.low_rank ? file_.integer("l_kernel_after_rate" + rate) : 0});
             }
         }
+    }
+
+    [[nodiscard]] bool has_any(std::initializer_list<const char*> names) const {
+        return std::any_of(names.begin(), names.end(), [this](const char* name) { return test_.has(name); });
     }
 
     /// Metadata, where there are any, say what a shape says.
@@ -169,10 +105,10 @@ private:
         for (const auto& [key, value] : file_.metadata())
             if (key.starts_with("L_")) need("K_" + key.substr(2));
         const std::initializer_list<const char*> stepping{"dA", "dB", "dC", "y_step", "x_step_final"};
-        if (std::any_of(stepping.begin(), stepping.end(), [this](const char* name) { return test_.has(name); }))
+        if (has_any(stepping))
             for (const char* name : stepping) need(name);
         const std::initializer_list<const char*> forwarding{"state0", "y_state", "K_state", "state1"};
-        if (std::any_of(forwarding.begin(), forwarding.end(), [this](const char* name) { return test_.has(name); }))
+        if (has_any(forwarding))
             for (const char* name : forwarding) need(name);
         if (!problem_.low_rank) return;
         need("after.kernel.C");
@@ -186,11 +122,7 @@ private:
     /// The lengths that C~ refers to: l_max or the first length asked for, doubled until it serves.
     void read_kernel_lengths() {
         problem_.kernel_length = static_cast<Index>(test_.input("sd.kernel.l_kernel", {}).values.front().real());
-        Index length = problem_.kernel_length > 0 ? problem_.kernel_length
-                       : is_set(file_, "l_max")   ? file_.integer("l_max")
-                                                  : problem_.length;
-        if (length < 1) file_.fail("l_max must be positive");
-        while (length < problem_.length) length *= 2;
+        Index length = transformed_length(file_, problem_.kernel_length, problem_.length);
         problem_.transformed.emplace_back("after.", length);
         if (test_.has("K_long")) {
             while (length < last_axis(test_.truth("K_long"))) length *= 2;
@@ -279,6 +211,40 @@ private:
         compare("y_state", "y_state", in_double, in_float, {.back_end = back_end});
         compare("K_state", "K_state", in_double, in_float, {.back_end = back_end});
         compare("state1", "state1", in_double, in_float, {.back_end = back_end});
+        compare_gradients("grad.", in_double, in_float, back_end);
+        compare_gradients("gradraw.", in_double, in_float, back_end);
+    }
+
+    /// Every gradient of the file, and the output that was differentiated.
+    void compare_gradients(const std::string& prefix, const Results& in_double, const Results& in_float,
+                           const std::string& back_end) {
+        bool any = false;
+        for (const auto& [name, tensor] : file_.tensors()) {
+            if (!name.starts_with(prefix)) continue;
+            std::string result = name;
+            if (const auto at = result.find(".kernel."); at != std::string::npos) result.erase(at, 7);
+            if (!in_double.contains(result)) continue;  // not known to the library: Case::finish says so
+            const Found found{in_double.at(result), in_float.at(result)};
+            any = true;
+            if (name == "grad.kernel.inv_dt" && problem_.low_rank && problem_.transformed.front().second == 1) {
+                compare_with_nothing(name, found, back_end);
+                continue;
+            }
+            const Bounds bounds = prefix == "grad." ? gradient_bounds(bounds_, problem_.low_rank)
+                                                    : raw_gradient_bounds(bounds_, problem_.low_rank);
+            test_.compare(name, found, {.bounds = bounds, .back_end = back_end});
+        }
+        if (any)
+            compare("y", prefix + "y", in_double, in_float,
+                    {.label = prefix == "grad." ? "y in training" : "y in training, plain C", .back_end = back_end});
+    }
+
+    /// K of one sample is C~ (I − Ā)⁻¹ B̄ = −C~ A⁻¹ B: it does not depend on dt, and what the oracle holds is rounding.
+    void compare_with_nothing(const std::string& name, const Found& found, const std::string& back_end) {
+        for (const auto& value : test_.truth(name).values)
+            if (!(std::abs(value) <= bounds_.in_double)) file_.fail("'" + name + "' should be zero but for rounding");
+        test_.compare_with(name, Values(found.in_double.size()), found,
+                           {.bounds = bounds_, .back_end = back_end, .note = "against zero; the oracle is rounding"});
     }
 
     /// A diagonal kernel at another rate is what the oracle says. That of a DPLR layer is compared with the textbook:
@@ -351,7 +317,6 @@ void check_dss(Case& test) {
     const Index length = last_axis(test.truth("K"));
     test.compare("K", {dss_values<double>(problem, length), dss_values<float>(problem, length)},
                  {.bounds = dss_bounds, .note = "the oracle was cast to single precision"});
-    test.pending_gradients();
 }
 
 }  // namespace s4::golden

@@ -5,7 +5,9 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <tests/golden_test/golden_file.hpp>
+#include <tests/golden_test/report.hpp>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -41,8 +43,10 @@ struct LayerProblem {
     Eigen::MatrixXcd C;              ///< [rows × N/2], row c·H + h
     Eigen::VectorXd D;               ///< [heads·H]
 
-    Values u;       ///< [B, H, L]
-    Values state0;  ///< [B, H, N/2], or empty
+    Values u;                    ///< [B, H, L]
+    Values g;                    ///< [B, heads, H, L], the cotangent of y, or empty: no gradients
+    bool raw_gradients = false;  ///< Dplr: those with plain C as well
+    Values state0;               ///< [B, H, N/2], or empty
 
     /// Name, length, and (Dplr) the length that the reference's C~ refers to when it makes them.
     std::vector<std::tuple<std::string, Index, Index>> kernels;
@@ -56,10 +60,33 @@ using Results = std::map<std::string, Values>;
 struct LayerResults {
     Results system;      ///< dA, dB, dC, C~: no FFT involved
     Results recurrence;  ///< y_step, y_scan, x_step_final, y_state, K_state, state1
-    Results fftw;        ///< kernels, also at other rates, y, y_state, K_state, state1
+    Results fftw;        ///< kernels, also at other rates, y, y_state, K_state, state1, gradients
     Results kiss;
     Results truth;  ///< kernels at other rates by the textbook, where the oracle only approximates
 };
+
+/// Entry [row, column] of a real tensor of two axes.
+[[nodiscard]] double entry(const Tensor& tensor, Index row, Index column);
+/// A value that the metadata may leave out or set to "null".
+[[nodiscard]] bool is_set(const GoldenFile& file, std::string_view key);
+[[nodiscard]] Index last_axis(const Tensor& tensor);
+
+/// Options that every file of these families states, from the metadata.
+void read_ssm_options(const GoldenFile& file, SsmOptions& options);
+/// The tensors called `prefix`inv_dt, A_real and so on; `problem` has H, N/2 and the options. Error when a shape is
+/// not what it should be.
+void read_kernel(Case& test, const std::string& prefix, LayerProblem& problem);
+/// D [heads × H] and the number of heads, which is that of the rows of C, or half of them.
+void read_feed_through(Case& test, const std::string& name, LayerProblem& problem);
+/// log_dt, log_A_real, A_imag and C of a minimal diagonal layer, and its D, as a Diagonal system with frozen B = 1.
+void read_minimal_kernel(Case& test, const std::string& prefix, LayerProblem& problem);
+/// The length that C~ refers to when `length` samples are asked for: l_kernel, otherwise l_max or the first length,
+/// doubled until it serves.
+[[nodiscard]] Index transformed_length(const GoldenFile& file, Index kernel_length, Index length);
+
+/// A gradient for every tensor of a file called sd.`…`, and for the input: error unless all of them, called
+/// `prefix``…`, are there.
+void require_gradients(const GoldenFile& file, const std::string& prefix, bool with_input);
 
 // One file each, for the compile time.
 [[nodiscard]] LayerResults run_dplr_in_double(const LayerProblem& problem);

@@ -8,8 +8,10 @@
 #include <array>
 #include <cmath>
 #include <span>
+#include <tests/golden_test/layer_gradients.hpp>
 #include <tests/golden_test/layer_problem.hpp>
 #include <tests/golden_test/report.hpp>
+#include <tests/golden_test/ssm_parameters.hpp>
 #include <tests/reference/reference.hpp>
 
 namespace s4::golden {
@@ -53,24 +55,8 @@ public:
     }
 
 private:
-    /// The parameters as the file has them, without a band limit: values of single precision, widened or as they are.
-    [[nodiscard]] Parameters unlimited() const {
-        using Complex = std::complex<Scalar>;
-        Parameters p;
-        static_cast<SsmOptions&>(p) = problem_.options;
-        p.band_limit = 0;
-        p.inv_dt = problem_.inv_dt.template cast<Scalar>();
-        p.A_real = problem_.A_real.template cast<Scalar>();
-        p.A_imag = problem_.A_imag.template cast<Scalar>();
-        p.B = problem_.B.template cast<Complex>();
-        p.C = problem_.C.template cast<Complex>();
-        p.D = problem_.D.template cast<Scalar>();
-        if constexpr (low_rank) {
-            p.P = problem_.P.template cast<Complex>();
-            p.kernel_length = problem_.kernel_length;
-        }
-        return p;
-    }
+    /// The parameters as the file has them, without a band limit.
+    [[nodiscard]] Parameters unlimited() const { return unlimited_parameters<Ssm>(problem_); }
     /// The same with the band limit, which the reference applies to the C~ that it has at the time.
     template <class System = Ssm>
     [[nodiscard]] Parameters parameters(Index kernel_length) const {
@@ -205,11 +191,26 @@ private:
         Writer convolved = outputs(results["y"]);
         for (Index b = 0; b < problem_.batch; ++b)
             put(convolved, b, y.middleRows(b * problem_.length, problem_.length));
+        differentiate<System, Fft>(results);
         if constexpr (is_causal<System>) {
             if (problem_.state0.empty()) return;
             from_states(layer, results, [&](auto& state, const Sequence<Scalar>& in, Sequence<Scalar>& out) {
                 layer.forward(workspace, state, in, out);
             });
+        }
+    }
+
+    /// The gradients of Σ y g, of a Dplr layer with C~ as the independent number, and with plain C.
+    template <class System, class Fft>
+    void differentiate(Results& results) const {
+        if (problem_.g.empty()) return;
+        if constexpr (low_rank) {
+            Parameters p = to_length<System>(unlimited(), problem_.transformed.front().second);
+            p.band_limit = problem_.options.band_limit;
+            layer_gradients<System, Fft>(problem_, p, "grad.", results);
+            if (problem_.raw_gradients) layer_gradients<System, Fft>(problem_, unlimited(), "gradraw.", results);
+        } else {
+            layer_gradients<System, Fft>(problem_, layer_parameters<System>(), "grad.", results);
         }
     }
 

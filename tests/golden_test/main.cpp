@@ -33,8 +33,9 @@ const Family* find_family(std::string_view stem) {
         Family{"lssl_", check_lssl, {}},
         Family{"lmu_memory_", check_lmu_memory, {}},
         Family{"lmu_cell_", nullptr, "Legendre memory unit"},
-        Family{"block_", nullptr, "S4 block"},
-        Family{"model_", nullptr, "sequence model"},
+        Family{"block_", check_block, {}},
+        Family{"model_", check_model, {}},
+        Family{"model_sashimi_", nullptr, "SaShiMi"},
     };
     const Family* best = nullptr;
     for (const Family& family : families)

@@ -123,13 +123,6 @@ void Case::pending_file(const std::string& feature) {
     report_.pending(file_.stem(), "(whole file)", feature);
 }
 
-void Case::pending_gradients() {
-    std::vector<std::string> names;
-    for (const auto& [name, tensor] : file_.tensors())
-        if (name == "g" || name.starts_with("grad.") || name.starts_with("gradraw.")) names.push_back(name);
-    if (!names.empty()) pending("gradients (" + std::to_string(names.size()) + ")", "training", names);
-}
-
 void Case::finish() {
     for (const auto& [name, tensor] : file_.tensors())
         if (!done_.contains(name)) failure(name, "no comparison: this tensor is not known to the test");

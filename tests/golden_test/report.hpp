@@ -86,8 +86,6 @@ public:
     void pending(const std::string& quantity, const std::string& feature, const std::vector<std::string>& names);
     /// The whole file, one line.
     void pending_file(const std::string& feature);
-    /// Gradients and their cotangent: one line for all of them.
-    void pending_gradients();
 
     void failure(const std::string& quantity, const std::string& note) {
         report_.failure(file_.stem(), quantity, note);

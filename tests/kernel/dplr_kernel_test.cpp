@@ -162,6 +162,25 @@ TEST(DplrKernelVjpOfHippo, InFloatIsCloseToDouble) {
         }
 }
 
+// A Fourier system has a pole that hardly decays, beside the node of the mean.
+TEST(DplrKernelVjpOfHippo, InFloatIsCloseToDoubleNextToANode) {
+    for (const Index length : {1, 2, 7, 100, 1024})
+        for (const double dt : {1e-3, 1e-1, 1.0}) {
+            DplrSystem system = hippo_system(Fourier{}, dt, 10);
+            for (auto& pole : system.lambda) pole.real(std::min(pole.real(), -min_decay));
+            const std::vector<double> cotangent = random_values(length, 9);
+            for (const bool plain : {false, true}) {
+                const DplrKernel<Fftw<double>> wide(length);
+                system.kernel_length = plain ? 0 : wide.grid_size();
+                const DplrSystem truth = gradient_of(wide, system, cotangent);
+                const DplrSystem found = gradient_of(DplrKernel<Fftw<float>>(length), system, cotangent);
+                const DplrSystem kiss = gradient_of(DplrKernel<KissFft<float>>(length), system, cotangent);
+                EXPECT_LE(largest_error(found, truth), Tolerance<float>::golden_hard) << length << ' ' << dt;
+                EXPECT_LE(largest_error(kiss, truth), Tolerance<float>::golden_hard) << length << ' ' << dt;
+            }
+        }
+}
+
 TEST(DplrKernelVjpOfHippo, IsTheDifferenceOfTheTextbookAlongARandomDirection) {
     constexpr Index length = 100;
     for (const Hippo& hippo : {Hippo{LegS{}}, Hippo{LegT{}}, Hippo{Fourier{}}}) {

@@ -58,16 +58,21 @@ Eigen::VectorXd exact_held_coefficients(Index N, Index length) {
     return c;
 }
 
+void expect_the_integrals(Index N, Index length) {
+    const Eigen::VectorXd exact = exact_held_coefficients(N, length);
+    EXPECT_LE(relative_error(remembered<double, ZeroOrderHold>(N, length).row(0).transpose(), exact),
+              Tolerance<double>::law)
+        << "N = " << N << " after " << length;
+    EXPECT_LE(relative_error(remembered<float, ZeroOrderHold>(N, length).row(0).transpose(), exact),
+              Tolerance<float>::rounding)
+        << "N = " << N << " after " << length;
+}
+
 TEST(LegsMemoryOverALongTime, HoldsTheIntegralsOfAHeldInput) {
-    for (const Index length : {1, 10, 1000, 200'000}) {
-        const Eigen::VectorXd exact = exact_held_coefficients(64, length);
-        EXPECT_LE(relative_error(remembered<double, ZeroOrderHold>(64, length).row(0).transpose(), exact),
-                  Tolerance<double>::law)
-            << length;
-        EXPECT_LE(relative_error(remembered<float, ZeroOrderHold>(64, length).row(0).transpose(), exact),
-                  Tolerance<float>::rounding)
-            << length;
-    }
+    for (const Index N : {1, 5, 64, 256})
+        for (const Index length : {Index{1}, Index{10}, N, 2 * N, 2 * N + 1, Index{1000}})
+            expect_the_integrals(N, length);
+    expect_the_integrals(64, 200'000);
 }
 
 template <class Rule>

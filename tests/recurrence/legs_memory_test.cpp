@@ -106,8 +106,7 @@ TYPED_TEST(LegsMemories, MatchDenseSolvesInExtendedPrecision) {
 TYPED_TEST(LegsMemories, MatchDenseSolvesAtLateSamples) {
     using Scalar = typename TypeParam::Scalar;
     for (const Index N : {3, 24})
-        for (const Index seen :
-             {300, 1000, 5000, 100'000, 10'000'000}) {  // the held input: rows, then ever shorter sums
+        for (const Index seen : {300, 1000, 5000, 100'000, 10'000'000}) {
             const typename TypeParam::Type memory(3, N, make_rule<typename TypeParam::Rule>());
             auto state = memory.make_state();
             DenseMemory<typename TypeParam::Rule> truth(N);
@@ -115,7 +114,7 @@ TYPED_TEST(LegsMemories, MatchDenseSolvesAtLateSamples) {
             c = white_noise<Scalar>(3, N, 2);
             truth.c = c.row(1).transpose().template cast<Wide>();
             memory.write_coefficients(state, c, seen);
-            const Sequence<Scalar> u = white_noise<Scalar>(6, 3, 3);
+            const Sequence<Scalar> u = white_noise<Scalar>(55, 3, 3);  // the held input: blocks, and some that wait
             memory.scan(state, u);
             for (Index t = 0; t < u.rows(); ++t) truth.step(seen + t + 1, static_cast<Wide>(u(t, 1)));
             EXPECT_LE(relative_error(memory.coefficients(state).row(1).transpose(), truth.c), law<TypeParam>())
@@ -136,6 +135,40 @@ TYPED_TEST(LegsMemories, ScanInAnyPartsEqualsSteps) {
             memory.scan(state, u.middleRows(start, rows = std::min(rows, u.rows() - start)));
         EXPECT_EQ(memory.coefficients(state), memory.coefficients(stepped)) << channels;
         EXPECT_EQ(state.samples(), stepped.samples());
+    }
+}
+
+TYPED_TEST(LegsMemories, ReadingDoesNotDisturb) {  // a held input has always samples that wait
+    using Scalar = typename TypeParam::Scalar;
+    const typename TypeParam::Type memory(5, 9, make_rule<typename TypeParam::Rule>());
+    const Sequence<Scalar> u = white_noise<Scalar>(70, 5, 8);
+    auto state = memory.make_state();
+    for (Index t = 0; t < u.rows(); ++t) {
+        memory.step(state, u.row(t));
+        EXPECT_EQ(memory.coefficients(state), memory.coefficients(state)) << t;
+    }
+    EXPECT_EQ(memory.coefficients(state), scanned(memory, u));
+}
+
+TYPED_TEST(LegsMemories, ForgetWhatWaitsWhenTheyAreResetOrWritten) {
+    using Scalar = typename TypeParam::Scalar;
+    const typename TypeParam::Type memory(5, 9, make_rule<typename TypeParam::Rule>());
+    const Sequence<Scalar> u = white_noise<Scalar>(30, 5, 9);
+    for (const Index heard : {1, 15, 16, 17, 40}) {
+        auto state = memory.make_state();
+        memory.scan(state, white_noise<Scalar>(heard, 5, 10));
+        const auto c = memory.coefficients(state);
+        auto copy = state;
+        memory.write_coefficients(copy, c, heard);
+        EXPECT_LE(relative_error(memory.coefficients(copy), c), Tolerance<Scalar>::rounding) << heard;
+        memory.scan(copy, u);
+        auto going_on = state;
+        memory.scan(going_on, u);
+        EXPECT_LE(relative_error(memory.coefficients(copy), memory.coefficients(going_on)), Tolerance<Scalar>::law)
+            << heard;
+        state.reset();
+        memory.scan(state, u);
+        EXPECT_EQ(memory.coefficients(state), scanned(memory, u)) << heard;
     }
 }
 

@@ -60,6 +60,10 @@ protected:
     static AddingTrainer trainer(const TrainerOptions& o, bool resume = false) {
         return {start(), task(), numbers(0, 38), numbers(1000, 10), o, resume};
     }
+    static std::string content(const std::filesystem::path& path) {
+        std::ifstream stream(path, std::ios::binary);
+        return {std::istreambuf_iterator<char>{stream}, {}};
+    }
     static std::string bits(const Model::Parameters& p) {
         std::string all;
         Model::for_each_tensor(
@@ -104,7 +108,10 @@ TEST_F(Trainers, StoppedAfterAnyBatchEndWithTheSameBits) {
     int runs = 1;
     {
         AddingTrainer first = trainer(o);
-        EXPECT_EQ(first.run().end, TrainingEnd::interrupted);
+        const TrainingResult result = first.run();
+        EXPECT_EQ(result.end, TrainingEnd::interrupted);
+        EXPECT_EQ(result.saved_step, 1);
+        EXPECT_EQ(result.save_problem, "");
     }
     TrainingEnd end = TrainingEnd::interrupted;
     std::string found;
@@ -155,6 +162,52 @@ private:
     std::vector<bool>* seen_;
 };
 
+// A task that notes how many rows a batch has, and has a loss that is not finite for examples from 1000 on if asked.
+class CountingTask : public Adding {
+public:
+    CountingTask(std::vector<Index>& rows, double validation_loss)
+        : Adding{{.steps = 12}, 4}, rows_{&rows}, validation_loss_{validation_loss} {}
+    void fill(std::span<const Index> examples, SequenceOut<float> u, Targets& targets) const {
+        EXPECT_EQ(u.rows(), std::ssize(examples) * length());
+        rows_->push_back(u.rows());
+        is_validation_ = examples[0] >= 1000;
+        Adding::fill(examples, u, targets);
+    }
+    Score score(const Targets& targets, Index first, Index count, Index batch, SequenceView<float> y,
+                SequenceOut<float> dy) const {
+        Score score = Adding::score(targets, first, count, batch, y, dy);
+        if (is_validation_) score.loss += validation_loss_;
+        return score;
+    }
+
+private:
+    std::vector<Index>* rows_;
+    double validation_loss_;
+    mutable bool is_validation_ = false;
+};
+using CountingTrainer = Trainer<Model, CountingTask, Fftw<float>>;
+
+TEST_F(Trainers, FillNoMoreThanTheLastBatchHas) {
+    TrainerOptions o = options();
+    o.epochs = 1;
+    std::vector<Index> rows;
+    CountingTrainer run{start(), {rows, 0}, numbers(0, 38), numbers(1000, 10), o};
+    EXPECT_EQ(run.run().end, TrainingEnd::finished);
+    EXPECT_EQ(rows, (std::vector<Index>{96, 96, 96, 96, 72, 96, 24}));
+}
+
+TEST_F(Trainers, StopAtAValidationLossThatIsNotFinite) {
+    std::vector<Index> rows;
+    CountingTrainer run{
+        start(), {rows, std::numeric_limits<double>::quiet_NaN()}, numbers(0, 38), numbers(1000, 10), options()};
+    const TrainingResult result = run.run();
+    EXPECT_EQ(result.end, TrainingEnd::not_finite);
+    EXPECT_EQ(result.trouble, "the validation loss is not finite after step 5");
+    EXPECT_TRUE(result.history.empty());
+    EXPECT_EQ(result.saved_step, std::nullopt);
+    EXPECT_FALSE(std::filesystem::exists(options().checkpoint));
+}
+
 TEST_F(Trainers, SaveBetweenEpochsWhenAsked) {
     TrainerOptions o = options();
     o.epochs = 1;
@@ -189,7 +242,7 @@ TEST_F(Trainers, NameWhatIsNotFiniteAndKeepTheLastCheckpoint) {
         AddingTrainer run = trainer(o);
         static_cast<void>(run.run());
     }
-    const auto size = std::filesystem::file_size(o.checkpoint);
+    const std::string before = content(o.checkpoint);
     const auto time = std::filesystem::last_write_time(o.checkpoint);
     o.adamw.learning_rate = 1e30;
     o.schedule = {};
@@ -198,7 +251,8 @@ TEST_F(Trainers, NameWhatIsNotFiniteAndKeepTheLastCheckpoint) {
     const TrainingResult result = run.run();
     EXPECT_EQ(result.end, TrainingEnd::not_finite);
     EXPECT_NE(result.trouble.find("in step"), std::string::npos) << result.trouble;
-    EXPECT_EQ(std::filesystem::file_size(o.checkpoint), size);
+    EXPECT_EQ(result.saved_step, std::nullopt);
+    EXPECT_EQ(content(o.checkpoint), before);
     EXPECT_EQ(std::filesystem::last_write_time(o.checkpoint), time);
 }
 
@@ -209,7 +263,10 @@ TEST_F(Trainers, GoOnWhenTheCheckpointCannotBeWritten) {
     std::FILE* log = std::tmpfile();
     ProgressPrinter printer{log};
     AddingTrainer run = trainer(o);
-    EXPECT_EQ(run.run(&printer).end, TrainingEnd::finished);
+    const TrainingResult result = run.run(&printer);
+    EXPECT_EQ(result.end, TrainingEnd::finished);
+    EXPECT_EQ(result.saved_step, std::nullopt);
+    EXPECT_NE(result.save_problem.find("taken"), std::string::npos) << result.save_problem;
     std::rewind(log);
     std::string text(4096, '\0');
     text.resize(std::fread(text.data(), 1, text.size(), log));
@@ -227,10 +284,19 @@ TEST_F(Trainers, DoNotResumeAnotherRun) {
     }
     TrainerOptions other = o;
     other.seed = 2;
-    EXPECT_S4_ERROR((trainer(other, true)), "run", "seed=1", "seed=2");
+    EXPECT_S4_ERROR((trainer(other, true)), "run.seed", "expected 2", "found 1");
+    other = o;
+    other.adamw.learning_rate = 0.25;
+    EXPECT_S4_ERROR((trainer(other, true)), "run.learning_rate", "expected 0.25", "found 0.01");
+    other = o;
+    other.adamw.beta2 = 0.75;
+    EXPECT_S4_ERROR((trainer(other, true)), "run.beta2", "expected 0.75", "found 0.999");
+    other = o;
+    other.adamw.ssm_output_is_ordinary = true;
+    EXPECT_S4_ERROR((trainer(other, true)), "run.ssm_output_is_ordinary");
     other = o;
     other.description = "another model";
-    EXPECT_S4_ERROR((trainer(other, true)), "another model");
+    EXPECT_S4_ERROR((trainer(other, true)), "run.description", "another model");
     Model::Options bigger;
     bigger.inputs = 2;
     bigger.features = 8;
@@ -271,7 +337,7 @@ TEST_F(Trainers, ScoreClassesAtTheLastSteps) {
     const Copying task{{.symbols = 3, .memory = 2, .blanks = 3}, 1};
     Model::Options options;
     options.inputs = task.inputs();
-    options.features = 8;
+    options.features = 16;
     options.outputs = task.outputs();
     options.layers = 1;
     options.block.ssm.state_size = 8;
@@ -280,6 +346,7 @@ TEST_F(Trainers, ScoreClassesAtTheLastSteps) {
     o.epochs = 60;
     o.batch_size = 10;
     o.adamw.learning_rate = 0.02;
+    o.schedule = CosineSchedule{.steps = 600};
     Trainer<Model, Copying, KissFft<float>> run{Model::random(options, 3), task, numbers(0, 100), {}, o};
     const Score before = run.evaluate(numbers(0, 100));
     EXPECT_EQ(before.answers, 200);

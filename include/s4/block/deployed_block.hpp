@@ -19,6 +19,7 @@ public:
     using Ssm = typename Block::Ssm;
     using Scalar = typename Block::Scalar;
     using Parameters = typename Block::Parameters;
+    /// The layer inside.
     using Layer = S4Layer<Ssm, M, Fft>;
 
     /// Error on bad parameters.
@@ -26,6 +27,7 @@ public:
         : parameters_{std::move(parameters)}, layer_{(Block::validate(parameters_), parameters_.ssm)} {}
 
     [[nodiscard]] const Parameters& parameters() const noexcept { return parameters_; }
+    /// The layer inside.
     [[nodiscard]] const Layer& layer() const noexcept { return layer_; }
     /// H: inputs.
     [[nodiscard]] Index channels() const noexcept { return layer_.channels(); }
@@ -34,7 +36,9 @@ public:
     /// The state of one stream, with scratch for a step or a block of samples.
     class State {
     public:
+        /// The state of the layer inside.
         [[nodiscard]] typename Layer::State& ssm() noexcept { return ssm_; }
+        /// The state of the layer inside.
         [[nodiscard]] const typename Layer::State& ssm() const noexcept { return ssm_; }
         void reset() noexcept { ssm_.reset(); }
 

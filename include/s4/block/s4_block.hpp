@@ -37,10 +37,12 @@ struct S4Block {
 
     /// The trained tensors and options; also the type of their gradient.
     struct Parameters : S4BlockOptions {
+        /// The system.
         typename Ssm::Parameters ssm;
         /// [out × F], with F the features behind the activations; an empty weight: no linear map, and no final_act.
         typename Linear<Scalar>::Parameters output;
 
+        /// Whether there is a linear map.
         [[nodiscard]] bool mixes() const noexcept { return output.weight.size() > 0; }
         /// H: inputs.
         [[nodiscard]] Index channels() const noexcept { return ssm.channels(); }
@@ -81,7 +83,7 @@ struct S4Block {
         typename Ssm::Options ssm = {};  ///< its channels are H; for activation glu give it twice the heads
         Index outputs = 0;               ///< 0: H
         bool linear = true;              ///< false: no linear map
-        S4BlockOptions block = {};
+        S4BlockOptions block = {};       ///< what happens behind the SSM
     };
 
     /// A random SSM and linear map: the start of training. Errors as theirs.

@@ -19,6 +19,7 @@ public:
     using Ssm = typename Block::Ssm;
     using Scalar = typename Block::Scalar;
     using Parameters = typename Block::Parameters;
+    /// What applies the kernels.
     using Convolution = CausalConvolution<Fft>;
     /// Of the kernels, as transforms.
     using KernelGradient = typename Convolution::KernelGradient;
@@ -58,6 +59,7 @@ public:
         detail::BlockMixing<Block> mixing_;
     };
 
+    /// Zero.
     [[nodiscard]] KernelGradient make_kernel_gradient() const { return KernelGradient{convolution_}; }
 
     /// Makes the kernels of the parameters as they are now. On all threads with the component s4::openmp; allocates.

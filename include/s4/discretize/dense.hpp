@@ -25,20 +25,28 @@ struct DenseStep {
 
 namespace detail {
 
+/// I − w dt A, factorised. Error where it is singular.
+template <RealScalar Real>
+Eigen::PartialPivLU<Eigen::Matrix<Real, Dynamic, Dynamic>> implicit_part(const WeightedRule auto& rule,
+                                                                         const Eigen::Matrix<Real, Dynamic, Dynamic>& A,
+                                                                         Real dt) {
+    using Matrix = Eigen::Matrix<Real, Dynamic, Dynamic>;
+    const auto weight = static_cast<Real>(rule.weight());
+    const Matrix left = Matrix::Identity(A.rows(), A.rows()) - weight * dt * A;
+    Eigen::PartialPivLU<Matrix> lu(left);
+    // Eigen's condition estimate is meaningless after a pivot of exactly 0.
+    const bool regular =
+        (lu.matrixLU().diagonal().array() != Real{0}).all() && lu.rcond() > std::numeric_limits<Real>::epsilon();
+    require(regular, "discretize ", rule.name, ": the matrix I - w dt A is singular at w = ", weight, ", dt = ", dt);
+    return lu;
+}
+
 template <RealScalar Real>
 DenseStep<Real> dense_step(const WeightedRule auto& rule, const Eigen::Matrix<Real, Dynamic, Dynamic>& A,
                            const Eigen::Matrix<Real, Dynamic, 1>& B, Real dt) {
-    using Matrix = Eigen::Matrix<Real, Dynamic, Dynamic>;
-    const Index N = A.rows();
     DenseStep<Real> step{dt * A, dt * B};
-    if (const auto weight = static_cast<Real>(rule.weight()); weight > 0 && N > 0) {
-        const Matrix left = Matrix::Identity(N, N) - weight * dt * A;
-        const Eigen::PartialPivLU<Matrix> lu(left);
-        // Eigen's condition estimate is meaningless after a pivot of exactly 0.
-        const bool regular =
-            (lu.matrixLU().diagonal().array() != Real{0}).all() && lu.rcond() > std::numeric_limits<Real>::epsilon();
-        require(regular, "discretize ", rule.name, ": the matrix I - w dt A is singular at w = ", weight,
-                ", dt = ", dt);
+    if (rule.weight() > 0 && A.rows() > 0) {
+        const auto lu = implicit_part<Real>(rule, A, dt);
         step.A_bar = lu.solve(step.A_bar).eval();
         step.B_bar = lu.solve(step.B_bar).eval();
     }
@@ -46,16 +54,22 @@ DenseStep<Real> dense_step(const WeightedRule auto& rule, const Eigen::Matrix<Re
     return step;
 }
 
-/// The exponential of [[A, B], [0, 0]]·dt holds both results, whether A is singular or not. (Van Loan 1978)
+/// [[A, B], [0, 0]]·dt, whose exponential holds both results of a hold, whether A is singular or not. (Van Loan 1978)
+template <RealScalar Real>
+Eigen::Matrix<Real, Dynamic, Dynamic> held_block(const Eigen::Matrix<Real, Dynamic, Dynamic>& A,
+                                                 const Eigen::Matrix<Real, Dynamic, 1>& B, Real dt) {
+    const Index N = A.rows();
+    Eigen::Matrix<Real, Dynamic, Dynamic> block = Eigen::Matrix<Real, Dynamic, Dynamic>::Zero(N + 1, N + 1);
+    block.topLeftCorner(N, N) = dt * A;
+    block.topRightCorner(N, 1) = dt * B;
+    return block;
+}
+
 template <RealScalar Real>
 DenseStep<Real> dense_step(const ZeroOrderHold&, const Eigen::Matrix<Real, Dynamic, Dynamic>& A,
                            const Eigen::Matrix<Real, Dynamic, 1>& B, Real dt) {
-    using Matrix = Eigen::Matrix<Real, Dynamic, Dynamic>;
     const Index N = A.rows();
-    Matrix block = Matrix::Zero(N + 1, N + 1);
-    block.topLeftCorner(N, N) = dt * A;
-    block.topRightCorner(N, 1) = dt * B;
-    const Matrix exponential = block.exp();
+    const Eigen::Matrix<Real, Dynamic, Dynamic> exponential = held_block<Real>(A, B, dt).exp();
     return {exponential.topLeftCorner(N, N), exponential.topRightCorner(N, 1)};
 }
 
@@ -64,6 +78,18 @@ DenseStep<Real> dense_step(const Dirac&, const Eigen::Matrix<Real, Dynamic, Dyna
                            const Eigen::Matrix<Real, Dynamic, 1>& B, Real dt) {
     const Eigen::Matrix<Real, Dynamic, Dynamic> scaled = dt * A;
     return {scaled.exp(), B};
+}
+
+/// What every rule asks of a system.
+template <class Rule, RealScalar Real>
+void check_dense_system(const Rule& rule, const Eigen::Matrix<Real, Dynamic, Dynamic>& A,
+                        const Eigen::Matrix<Real, Dynamic, Dynamic>& B, Real dt) {
+    require(A.rows() == A.cols(), "discretize ", rule.name, ": A must be square, found ", A.rows(), " x ", A.cols());
+    require(B.rows() == A.rows() && B.cols() == 1, "discretize ", rule.name, ": B must be ", A.rows(),
+            " x 1 like A, found ", B.rows(), " x ", B.cols());
+    require(is_finite(dt) && dt > 0, "discretize ", rule.name, ": dt must be finite and above 0, found ", dt);
+    require(all_finite(A), "discretize ", rule.name, ": an entry of A is not finite");
+    require(all_finite(B), "discretize ", rule.name, ": an entry of B is not finite");
 }
 
 /// matrix^exponent · vector, by squaring. O(N³ log exponent).
@@ -99,17 +125,10 @@ requires RealScalar<typename MatrixA::Scalar>
                                                              const Eigen::MatrixBase<VectorB>& B,
                                                              std::type_identity_t<typename MatrixA::Scalar> dt) {
     using Real = typename MatrixA::Scalar;
-    detail::require(A.rows() == A.cols(), "discretize ", rule.name, ": A must be square, found ", A.rows(), " x ",
-                    A.cols());
-    detail::require(B.rows() == A.rows() && B.cols() == 1, "discretize ", rule.name, ": B must be ", A.rows(),
-                    " x 1 like A, found ", B.rows(), " x ", B.cols());
-    detail::require(detail::is_finite(dt) && dt > 0, "discretize ", rule.name,
-                    ": dt must be finite and above 0, found ", dt);
     const Eigen::Matrix<Real, Dynamic, Dynamic> A_values = A;
-    const Eigen::Matrix<Real, Dynamic, 1> B_values = B;
-    detail::require(detail::all_finite(A_values), "discretize ", rule.name, ": an entry of A is not finite");
-    detail::require(detail::all_finite(B_values), "discretize ", rule.name, ": an entry of B is not finite");
-    return detail::dense_step<Real>(rule, A_values, B_values, dt);
+    const Eigen::Matrix<Real, Dynamic, Dynamic> B_values = B;
+    detail::check_dense_system<Rule, Real>(rule, A_values, B_values, dt);
+    return detail::dense_step<Real>(rule, A_values, B_values.col(0), dt);
 }
 
 }  // namespace s4::inline S4_ABI

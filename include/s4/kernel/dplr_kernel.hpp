@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <complex>
 #include <span>
+#include <vector>
 
 namespace s4::inline S4_ABI {
 
@@ -77,7 +78,8 @@ public:
     /// long as that was) gains by λ, P, B, C (d/d Re + i d/d Im) and dt; D is no part of a kernel. C is the one that
     /// the system holds, plain or C~; where it is not C~ for this length at rate 1, its conversion is differentiated
     /// too. `tape` is from the forward pass of the same system. About twice the time of the forward sums, and O(N³ log
-    /// n) once if C had to be converted. Allocates; error as the forward pass.
+    /// n) once if C had to be converted; in float three times that where a pole lies next to a node, as in Fourier
+    /// systems. Allocates; error as the forward pass.
     void vjp(Workspace& workspace, const DplrSystem& system, std::span<const Scalar> cotangent, const Tape& tape,
              DplrSystem& gradient) const {
         S4_ASSERT(tape.values_.rank() == system.P.rows(), "DplrKernel: the tape was made for another rank");
@@ -129,8 +131,16 @@ private:
             buffer.signal()[l] = l < std::ssize(cotangent) ? scale * cotangent[static_cast<std::size_t>(l)] : Scalar{0};
         forward_real<Fft>(plan_, buffer);
         for (Index k = 1; k < n_ / 2; ++k) buffer.spectrum()[k] *= Scalar{2};
-        // What a pole gains is a difference of all sums, which loses two digits for rank 2 (LegT) in float.
-        if (accurate_ || ready.P.rows() > 1 || !fits_scalar(ready)) {
+        // What a pole gains is a difference of all sums, which loses two digits for rank 2 (LegT) in float, and up to
+        // all of its digits next to a node, where the numbers on the tape need more digits than it has.
+        if (!fits_scalar(ready, next_to_a_node)) {
+            detail::DplrTape<double> exact{spectrum_.nodes(), ready.P.rows()};
+            std::vector<std::complex<double>> bins(static_cast<std::size_t>(n_ / 2 + 1));
+            const detail::DplrSpectrum<double> spectrum{n_};
+            spectrum.evaluate(ready, bins.data(), &exact);
+            std::copy_n(buffer.spectrum(), bins.size(), bins.begin());
+            spectrum.evaluate_vjp(ready, bins.data(), exact, gradient);
+        } else if (accurate_ || ready.P.rows() > 1) {
             detail::DplrSpectrum<double>{n_}.evaluate_vjp(ready, buffer.spectrum(), tape, gradient);
         } else {
             spectrum_.evaluate_vjp(ready, buffer.spectrum(), tape, gradient);
@@ -144,12 +154,15 @@ private:
         return serves ? kernel_length : good;
     }
 
-    // The sums square |dt λ/2|² once more: in float, poles extremely near zero or far away would leave its range.
-    static bool fits_scalar(const DplrSystem& system) noexcept {
+    // Of |dt λ/2|, in float: sums square its square once more, and poles nearer to zero would leave the range; in
+    // reverse, poles nearer than the second bound (a Fourier system has one) leave no digits.
+    static constexpr double in_range = 1e-7;
+    static constexpr double next_to_a_node = 1e-4;
+    static bool fits_scalar(const DplrSystem& system, double smallest = in_range) noexcept {
         if constexpr (std::same_as<Scalar, float>) {
             for (Index n = 0; n < system.lambda.size(); ++n) {
                 const double modulus = 0.5 * system.dt[n] * std::abs(system.lambda[n]);
-                if (modulus < 1e-7 || modulus > 1e7) return false;
+                if (modulus < smallest || modulus > 1e7) return false;
             }
         }
         return true;

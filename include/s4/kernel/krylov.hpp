@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
+#include <vector>
 
 namespace s4::inline S4_ABI {
 
@@ -46,6 +48,61 @@ void krylov(const Eigen::MatrixXd& A_bar, const Eigen::VectorXd& B_bar, const Ei
             row.swap(next);
         }
     }
+}
+
+/// The reverse pass of `krylov`: adds what a loss with the cotangent dK [L] of the kernel gains by A_bar and B_bar to
+/// `gradient` and by C to `C_gradient` (the sizes of the step and of C). The same tables, and their cotangents
+/// backwards. O(N² (T + L/T) + N L), and O(N³ log T) for kernels longer than T; allocates.
+template <RealScalar Scalar>
+void krylov_vjp(const DenseStep<double>& step, const Eigen::RowVectorXd& C, std::span<const Scalar> cotangent,
+                DenseStep<double>& gradient, Eigen::RowVectorXd& C_gradient) {
+    S4_ASSERT(gradient.A_bar.rows() == step.A_bar.rows() && gradient.A_bar.cols() == step.A_bar.cols() &&
+                  gradient.B_bar.size() == step.B_bar.size() && C_gradient.size() == C.size(),
+              "krylov_vjp: a gradient has the sizes of its step");
+    const Index length = std::ssize(cotangent);
+    if (length == 0) return;
+    const Index states = step.A_bar.rows();
+    const Index block = std::min<Index>(64, length);
+    const Index blocks = (length + block - 1) / block;
+
+    Eigen::MatrixXd columns(states, block);  // Ā^j B̄
+    columns.col(0) = step.B_bar;
+    for (Index j = 1; j < block; ++j) columns.col(j).noalias() = step.A_bar * columns.col(j - 1);
+    std::vector<Eigen::MatrixXd> powers{step.A_bar};  // Ā, Ā², Ā⁴ … Ā^T
+    for (Index exponent = 1; blocks > 1 && exponent < block; exponent *= 2) {
+        Eigen::MatrixXd square(states, states);
+        square.noalias() = powers.back() * powers.back();
+        powers.push_back(std::move(square));
+    }
+    Sequence<double> rows(blocks, states);  // C Ā^{iT}
+    rows.row(0) = C;
+    for (Index i = 1; i < blocks; ++i) rows.row(i).noalias() = rows.row(i - 1) * powers.back();
+
+    Sequence<double> by_kernel = Sequence<double>::Zero(blocks, block);
+    for (Index l = 0; l < length; ++l)
+        by_kernel(l / block, l % block) = static_cast<double>(cotangent[static_cast<std::size_t>(l)]);
+    Sequence<double> by_rows(blocks, states);
+    by_rows.noalias() = by_kernel * columns.transpose();
+    Eigen::MatrixXd by_columns(states, block);
+    by_columns.noalias() = rows.transpose() * by_kernel;
+
+    Eigen::MatrixXd by_power = Eigen::MatrixXd::Zero(states, states);
+    for (Index i = blocks - 1; i > 0; --i) {
+        by_power.noalias() += rows.row(i - 1).transpose() * by_rows.row(i);
+        by_rows.row(i - 1).noalias() += by_rows.row(i) * powers.back().transpose();
+    }
+    C_gradient += by_rows.row(0);
+    Eigen::MatrixXd by_root(states, states);
+    for (std::size_t k = powers.size() - 1; k > 0; --k) {
+        by_root.noalias() = by_power * powers[k - 1].transpose();
+        by_root.noalias() += powers[k - 1].transpose() * by_power;
+        by_power.swap(by_root);
+    }
+    if (blocks > 1) gradient.A_bar += by_power;
+    for (Index j = block - 1; j > 0; --j) by_columns.col(j - 1).noalias() += step.A_bar.transpose() * by_columns.col(j);
+    if (block > 1)
+        gradient.A_bar.noalias() += by_columns.rightCols(block - 1) * columns.leftCols(block - 1).transpose();
+    gradient.B_bar += by_columns.col(0);
 }
 
 /// Kernels of dense systems, by powers of Ā; no FFT.

@@ -36,6 +36,7 @@ public:
 
     TrainableKernel(const Parameters& p, Index, Planning) : rule_{p.rule} {}
     [[nodiscard]] Workspace make_workspace() const { return {}; }
+    /// For one kernel.
     [[nodiscard]] Tape make_tape() const { return {}; }
     void forward(Workspace&, const DiagonalSystem& system, std::span<S> kernel, Tape&) const {
         diagonal_kernel<S>(rule_, system, kernel);
@@ -60,6 +61,7 @@ public:
     TrainableKernel(const Parameters& p, Index length, Planning planning)
         : kernel_{length, p.rate == 1 ? p.kernel_length : 0, KernelPrecision::standard, planning}, rank_{p.rank()} {}
     [[nodiscard]] Workspace make_workspace() const { return Workspace{kernel_}; }
+    /// For one kernel.
     [[nodiscard]] Tape make_tape() const { return Tape{kernel_, rank_}; }
     void forward(Workspace& workspace, const DplrSystem& system, std::span<S> kernel, Tape& tape) const {
         kernel_(workspace, system, kernel, tape);
@@ -84,6 +86,7 @@ class TrainableKernels {
 public:
     using Scalar = typename Ssm::Scalar;
     using Parameters = typename Ssm::Parameters;
+    /// One channel and head.
     using System = decltype(Ssm::system(std::declval<const Parameters&>(), Index{}, Index{}));
 
     /// Error on bad parameters or a length out of range.

@@ -82,6 +82,7 @@ struct BatchNorm {
     /// The statistics of one batch: what the reverse pass and the running statistics need of it. In double at least.
     class Tape {
     public:
+        /// What sums are kept in.
         using Wide = std::conditional_t<std::same_as<Scalar, float>, double, Scalar>;
 
         /// Error when memory runs out.

@@ -24,6 +24,7 @@ struct Embedding {
     struct Parameters {
         Eigen::Matrix<Scalar, Dynamic, Dynamic, Eigen::RowMajor> weight;  ///< [V × F], a row for each token 0 … V−1
 
+        /// V
         [[nodiscard]] Index tokens() const noexcept { return weight.rows(); }
         [[nodiscard]] Index features() const noexcept { return weight.cols(); }
     };
@@ -44,8 +45,8 @@ struct Embedding {
 
     /// What `random` makes.
     struct Options {
-        Index tokens = 1;
-        Index features = 1;
+        Index tokens = 1;    ///< V
+        Index features = 1;  ///< F
     };
 
     /// Standard normal entries, PyTorch's start. Error when a size is not positive, too large, or memory runs out.

@@ -42,9 +42,9 @@ struct Linear {
 
     /// What `random` makes.
     struct Options {
-        Index inputs = 1;
-        Index outputs = 1;
-        bool bias = true;
+        Index inputs = 1;   ///< columns of the weight
+        Index outputs = 1;  ///< rows of the weight
+        bool bias = true;   ///< whether there is one
     };
 
     /// Weights and biases uniform in [−1/√in, 1/√in], PyTorch's start. Error when a size is not positive, too large, or

@@ -77,12 +77,12 @@ struct SequenceModel {
 
     /// What `random` makes.
     struct Options {
-        Index inputs = 1;     ///< d_input
-        Index features = 64;  ///< H
-        Index outputs = 1;    ///< d_output
-        Index layers = 4;
+        Index inputs = 1;                    ///< d_input
+        Index features = 64;                 ///< H
+        Index outputs = 1;                   ///< d_output
+        Index layers = 4;                    ///< blocks
         typename Block::Options block = {};  ///< its ssm.channels and outputs are set to H
-        SequenceModelOptions model = {};
+        SequenceModelOptions model = {};     ///< how the parts are put together
     };
 
     /// The start of training: the random starts of the parts. Error that names an option out of range.

@@ -33,8 +33,8 @@ struct SequenceBatch {
 
 /// Which masks of dropout: those of a run and a step of its optimiser.
 struct DropoutStep {
-    std::uint64_t seed = 0;
-    std::uint64_t step = 0;
+    std::uint64_t seed = 0;  ///< of the run
+    std::uint64_t step = 0;  ///< of the optimiser
 };
 
 /// Loss, gradient and predictions of a SequenceModel for sequences of `length` steps. All memory of a pass over
@@ -48,6 +48,7 @@ public:
     using Block = typename Model::Block;
     using Scalar = typename Model::Scalar;
     using Parameters = typename Model::Parameters;
+    /// What a step is made of.
     using Batch = SequenceBatch<Scalar>;
 
     /// For parameters of the sizes of `p`. Error on bad parameters, a length out of range or when memory runs out.

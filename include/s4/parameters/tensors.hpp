@@ -18,7 +18,7 @@ enum class TensorRole { ordinary, ssm, ssm_output, frozen };
 /// One part of a larger object, whose tensors are called "blocks.0.ssm.C": the part, its number if there are several,
 /// and the part that it belongs to. On the stack of for_each_tensor, so naming tensors does not allocate.
 struct TensorScope {
-    std::string_view part;
+    std::string_view part;               ///< its name
     Index number = -1;                   ///< −1: there is one
     const TensorScope* outer = nullptr;  ///< nullptr: the whole object
 };

@@ -26,6 +26,17 @@ inline constexpr double max_phase_drift = 1e-5;
     return decay > 0 ? 0x1p-24 * std::abs(a_minus_one) / decay : 1.0;
 }
 
+/// The time step of mode n of channel h. Error where the rule makes it grow.
+template <class Rule>
+[[nodiscard]] DiagonalStep<double> stable_step(const char* name, const Rule& rule, const DiagonalSystem& system,
+                                               Index h, Index n) {
+    const DiagonalStep<double> step = discretize(rule, system.lambda[n], system.dt[n]);
+    const double growth = 2 * step.a_minus_one.real() + std::norm(step.a_minus_one);
+    require(growth <= 1e-12, name, ": the rule makes state ", n, " of channel ", h, " grow: |A_bar|^2 - 1 = ", growth,
+            ", dt = ", system.dt[n]);
+    return step;
+}
+
 /// Tables of every channel, in lanes, and the sizes they were made for. For each pair Ā − 1 and, with B̄ folded in, the
 /// output vector 2 C B̄ of each head.
 template <RealScalar Scalar, class Rule, class Shape>
@@ -97,10 +108,7 @@ private:
         for (Index n = 0; n < pairs; ++n) largest = std::max(largest, std::abs(input(n)));
         std::vector<std::complex<double>> scales(static_cast<std::size_t>(pairs));
         for (Index n = 0; n < pairs; ++n) {
-            const auto step = discretize(parameters.rule, system.lambda[n], system.dt[n]);
-            const double growth = 2 * step.a_minus_one.real() + std::norm(step.a_minus_one);
-            require(growth <= 1e-12, Ssm::name, ": the rule makes state ", n, " of channel ", h,
-                    " grow: |A_bar|^2 - 1 = ", growth, ", dt = ", system.dt[n]);
+            const DiagonalStep<double> step = stable_step(Ssm::name, parameters.rule, system, h, n);
             const std::complex<Scalar> a = round_stable<Scalar>(step.a_minus_one);
             std::complex<double> applied(a);  // Ā − 1 as it is multiplied
             Scalar* to = coefficients.data() + at(h, n, fields());

@@ -1,20 +1,25 @@
-// Scale-invariant LegS with a held input: the exponential e^(A log((t+1)/t)) by Taylor sums, or row by row.
+// Scale-invariant LegS with a held input: exact for blocks of samples, whose work is spread over the samples after
+// them.
 #pragma once
 
 #include <s4/recurrence/legs_sums.hpp>
 
-#include <array>
+#include <utility>
 
 namespace s4::inline S4_ABI::detail {
 
-/// c_t = e c_{t−1} + A⁻¹(e − I) B u_t with e = e^(A τ), τ = log((t+1)/t). Since A⁻¹B = −√1·(first unit vector),
-///     z ← z + (e − I)(z − u e₀).
-/// Late samples: K terms of the Taylor series in Horner form, each an O(N) sum, in m substeps. A is dissipative, so the
-/// truncation errors of all samples do not grow, and the sum of those after t stays below t (‖A‖τ/m)^(K+1)/(K+1)! ≤ ε:
-/// t m must reach a time that depends on K alone. Early samples, where that takes more than N/2 sums: row n of e is
-/// known, e_nk = ρ m_nk with ρ = t/(t+1) and P_n(ρx + ρ − 1) = Σ_k m_nk P_k(x), and the rows follow from each other by
-/// Legendre's three-term recurrence. O(N²), exact, and its rows are shared by all channels. The difference m − I is
-/// what is computed: it keeps its digits for ρ near 1.
+/// c_t = e c_{t−1} + A⁻¹(e − I) B u_t with e = e^(A log((t+1)/t)), for b samples at once. The past of length a = t + 1
+/// becomes one of length T = a + b, and z_n = c_n/√(2n+1) is its mean against the Legendre polynomial P_n. So
+///     z_n ← ρ Σ_k m_nk z_k + Σ_j g_nj u_j,    ρ = a/T,    P_n(ρx + ρ − 1) = Σ_k m_nk P_k(x),
+/// and g_nj is half the integral of P_n over the place of sample j in [−1, 1]. This is no approximation, whatever b:
+/// the rows of m and of g follow from each other by three-term recurrences, in double, shared by all channels. A
+/// sample costs b numbers g a row in all and b-th part of N²/2 numbers ρm: with b = N, 3N/2 multiplications.
+///
+/// What waits to be heard is kept. While the next b samples come, the block before them is merged, some rows for each
+/// sample, so that every sample costs the same O(N). Only who reads z pays for the samples that wait: O(N²).
+///
+/// What is computed of m is m − I, which keeps its digits for ρ near 1; what is computed of g is a difference of
+/// W_n = ∫ P_n that keeps the digits of short intervals, by recurrences from the nearer end of [−1, 1].
 template <RealScalar Scalar>
 class HeldLegsSums {
 public:
@@ -22,138 +27,170 @@ public:
     static constexpr Index width = L::count;
 
     struct Workspace {
+        Storage<Scalar> inputs;   // that wait: [lane block][b][lane]
+        Storage<Scalar> merged;   // what a merge reads: [lane block][b inputs, then N values z][lane]
+        Storage<Scalar> changes;  // what it has found: [lane block][n][lane]
+        Storage<Scalar> tile;     // `tile_rows` rows of b numbers g, then N of ρm − I
         Storage<double> rows;     // three rows of m − I
-        Storage<Scalar> row;      // one of e − I
-        Storage<Scalar> changes;  // [lane block][n][lane]
+        Storage<double> weights;  // [field][b] of the recurrences of g
+        Index waiting = 0;        // inputs
+        Index merging = 0;        // inputs; none when no merge goes on
+        Index row = 0;            // the first that it has still to find
+        double age = 0;           // a
+
+        void reset() noexcept { waiting = merging = 0; }
     };
 
-    explicit HeldLegsSums(Index states) : states_{states}, shifts_{2 * padded()} {
+    explicit HeldLegsSums(Index states)
+        : states_{states}, inputs_{(states + wide - 1) / wide * wide}, shifts_{2 * inputs_} {
         for (Index k = 0; k < states; ++k) {  // x P_k = ((k+1) P_{k+1} + k P_{k−1})/(2k+1), read at P_k
             const auto order = static_cast<double>(k);
             shifts_.data()[k] = k == 0 ? 0.0 : order / (2 * order - 1);
-            shifts_.data()[padded() + k] = (order + 1) / (2 * order + 3);
-        }
-        double norm = 0;  // of A, Frobenius: 11 % above the spectral norm
-        for (Index n = 0; n < states; ++n) {
-            const auto order = static_cast<double>(n);
-            norm += (2 * order + 1) * order * order + (order + 1) * (order + 1);
-        }
-        norm = std::sqrt(norm);
-        for (std::size_t i = 0; i < term_counts.size(); ++i) {
-            const auto K = static_cast<double>(term_counts[i]);
-            const double log_time = ((K + 1) * std::log(norm) - std::lgamma(K + 2) -
-                                     std::log(static_cast<double>(std::numeric_limits<Scalar>::epsilon()))) /
-                                    K;
-            first_time_[i] = static_cast<Index>(std::ceil(std::exp(log_time)));
+            shifts_.data()[inputs_ + k] = (order + 1) / (2 * order + 3);
         }
     }
 
     [[nodiscard]] Workspace make_workspace(Index channels) const {
-        return {Storage<double>{3 * row_size()}, Storage<Scalar>{states_},
-                Storage<Scalar>{lane_blocks<Scalar>(channels) * states_ * width}};
+        const Index lanes = lane_blocks<Scalar>(channels) * width;
+        return {Storage<Scalar>{lanes * inputs_}, Storage<Scalar>{lanes * (inputs_ + states_)},
+                Storage<Scalar>{lanes * states_}, Storage<Scalar>{tile_rows * (inputs_ + states_)},
+                Storage<double>{3 * row_size()},  Storage<double>{fields * inputs_}};
     }
 
+    /// `length` samples of every channel, the first of them the one after `seen` others.
     void run(Scalar* z, Workspace& work, Index channels, Index seen, Index length, const Scalar* u,
              Index stride) const noexcept {
+        const Index blocks = lane_blocks<Scalar>(channels);
         for (Index t = seen + 1; t <= seen + length; ++t, u += stride) {
-            Index best = std::numeric_limits<Index>::max();
-            std::size_t chosen = 0;
-            for (std::size_t i = 0; i < term_counts.size(); ++i) {
-                const Index sums = term_counts[i] * substeps(i, t);
-                if (sums < best) best = sums, chosen = i;
+            for (Index block = 0; block < blocks; ++block)
+                L::load_first(u + block * width, std::min(width, channels - block * width))
+                    .store(work.inputs.data() + (block * inputs_ + work.waiting) * width);
+            ++work.waiting;
+            if (work.merging > 0)
+                while (work.row < states_ && cost(work.row) * inputs_ < cost(states_) * work.waiting)
+                    merge_rows(work, blocks);
+            if (work.waiting == inputs_) {
+                finish(z, work, blocks);
+                begin(z, work, blocks, t);
             }
-            if (2 * best > states_)
-                by_rows(z, work, channels, t, u);
-            else
-                by_series(z, channels, t, chosen, u);
         }
+    }
+
+    /// Merges all that waits, after `seen` samples: z is then what the channels have heard. O(N²) each.
+    void settle(Scalar* z, Workspace& work, Index channels, Index seen) const noexcept {
+        const Index blocks = lane_blocks<Scalar>(channels);
+        finish(z, work, blocks);
+        if (work.waiting > 0) begin(z, work, blocks, seen);
+        finish(z, work, blocks);
     }
 
 private:
-    static constexpr std::array<Index, 5> term_counts{4, 6, 8, 12, 16};
     static constexpr Index wide = Lanes<double>::count;
+    static constexpr Index tile_rows = 6;  // with two lane blocks: 12 sums in registers
+    static constexpr Index fields = 6;     // x − 1, sign, then mean and half difference of W, and their differences
 
-    [[nodiscard]] Index padded() const noexcept { return (states_ + wide - 1) / wide * wide; }
     // A row has `wide` zeros before its first number and at least one after its last.
-    [[nodiscard]] Index row_size() const noexcept { return padded() + 2 * wide; }
-    [[nodiscard]] Index substeps(std::size_t i, Index t) const noexcept { return (first_time_[i] + t - 1) / t; }
+    [[nodiscard]] Index row_size() const noexcept { return inputs_ + 2 * wide; }
+    // Of the rows before n, in multiplications.
+    [[nodiscard]] Index cost(Index n) const noexcept { return n * inputs_ + n * (n + 1) / 2; }
 
-    void by_series(Scalar* z, Index channels, Index t, std::size_t chosen, const Scalar* u) const noexcept {
-        const Index count = substeps(chosen, t);
-        const double tau = std::log1p(1 / static_cast<double>(t)) / static_cast<double>(count);
-        for (Index substep = 0; substep < count; ++substep) switch (chosen) {
-                case 0:
-                    add_series_to_all<4>(z, channels, tau, u);
-                    break;
-                case 1:
-                    add_series_to_all<6>(z, channels, tau, u);
-                    break;
-                case 2:
-                    add_series_to_all<8>(z, channels, tau, u);
-                    break;
-                case 3:
-                    add_series_to_all<12>(z, channels, tau, u);
-                    break;
-                default:
-                    add_series_to_all<16>(z, channels, tau, u);
-            }
-    }
-
-    template <Index Terms>
-    void add_series_to_all(Scalar* z, Index channels, double tau, const Scalar* u) const noexcept {
-        for (Index block = 0; block * width < channels; ++block)
-            add_series<Terms>(z + block * states_ * legs_fields<Scalar> * width, tau,
-                              L::load_first(u + block * width, std::min(width, channels - block * width)));
-    }
-
-    // g_j = z + τ/j A (g_{j+1} − u e₀) from g_{K+1} = z down to g_1, all j in step over n: K independent running sums.
-    template <Index Terms>
-    void add_series(Scalar* z, double tau, L u) const noexcept {
-        Registers<L, Terms> rest;
-        Registers<L, Terms> scale;
-        for (Index j = 0; j < Terms; ++j) {
-            rest[j] = u;
-            scale[j] = L::broadcast(static_cast<Scalar>(tau / static_cast<double>(j + 1)));
+    // The inputs that wait are to be merged into z, which stays as it is until `finish`.
+    void begin(const Scalar* z, Workspace& work, Index blocks, Index seen) const noexcept {
+        for (Index block = 0; block < blocks; ++block) {
+            Scalar* to = work.merged.data() + block * (inputs_ + states_) * width;
+            std::copy_n(work.inputs.data() + block * inputs_ * width, work.waiting * width, to);
+            to += inputs_ * width;
+            for (Index n = 0; n < states_; ++n, z += legs_fields<Scalar> * width) std::copy_n(z, width, to + n * width);
         }
-        for (Index n = 0; n < states_; ++n, z += legs_fields<Scalar> * width) {
-            const L minus_order = L::broadcast(-static_cast<Scalar>(n + 1));
-            const L minus_weight = L::broadcast(-static_cast<Scalar>(2 * n + 1));
-            LegsSum<Scalar> sum = LegsSum<Scalar>::load(z);
-            L g = sum.value;
-            L change = g;
-            unrolled<Terms>([&](auto i) {
-                constexpr Index j = Terms - 1 - i;
-                change = fma(minus_order, g, rest[j]);
-                rest[j] = fma(minus_weight, g, rest[j]);
-                if constexpr (j > 0) g = fma(scale[j], change, sum.value);
-            });
-            sum.add(scale[0], change);
-            sum.store(z);
-        }
-    }
-
-    void by_rows(Scalar* z, Workspace& work, Index channels, Index t, const Scalar* u) const noexcept {
-        const Index blocks = lane_blocks<Scalar>(channels);
-        const double less = -1 / static_cast<double>(t + 1);  // ρ − 1
-        double* before = work.rows.data() + wide;
-        double* row = before + row_size();
-        double* next = row + row_size();
+        work.age = static_cast<double>(seen - work.waiting + 1);
+        work.merging = std::exchange(work.waiting, 0);
+        work.row = 0;
         work.rows.set_zero();
-        for (Index n = 0; n < states_; ++n) {
-            for (Index k = 0; k <= n; ++k) work.row.data()[k] = static_cast<Scalar>((1 + less) * row[k]);
-            work.row.data()[n] = static_cast<Scalar>((1 + less) * row[n] + less);
-            for_each_group(blocks, [&]<Index Blocks>(Index block, std::integral_constant<Index, Blocks>) {
-                add_row<Blocks>(z, work, channels, n, block, u);
-            });
-            if (n + 1 < states_) set_next_row(before, row, next, n, less);
-            std::swap(before, row);
-            std::swap(row, next);
+        const auto count = static_cast<double>(work.merging);
+        const double whole = work.age + count;
+        const double h = 1 / whole;  // half of what a sample takes of [−1, 1]
+        for (Index j = 0; j < inputs_; ++j) {
+            const double from_end = 2 * (count - static_cast<double>(j)) - 1;
+            const double from_start = 2 * (work.age + static_cast<double>(j)) + 1;
+            const double x_minus_one = -std::min(from_start, from_end) / whole;
+            double* field = work.weights.data() + j;
+            field[0] = x_minus_one;
+            field[inputs_] = from_start < from_end ? -1 : 1;                     // W_n(−x) = (−1)^(n+1) W_n(x)
+            field[2 * inputs_] = (x_minus_one * (x_minus_one + 2) + h * h) / 2;  // of W_1 = (x² − 1)/2
+            field[3 * inputs_] = h * (1 + x_minus_one);
+            field[4 * inputs_] = 0;
+            field[5 * inputs_] = 0;
         }
+    }
+
+    void finish(Scalar* z, Workspace& work, Index blocks) const noexcept {
+        if (work.merging == 0) return;
+        while (work.row < states_) merge_rows(work, blocks);
         for (Index at = 0; at < blocks * states_; ++at) {
             LegsSum<Scalar> sum = LegsSum<Scalar>::load(z + at * legs_fields<Scalar> * width);
             sum.add(L::broadcast(Scalar{1}), L::load(work.changes.data() + at * width));
             sum.store(z + at * legs_fields<Scalar> * width);
         }
+        work.merging = 0;
+    }
+
+    // The next `tile_rows` rows, or those that are left.
+    void merge_rows(Workspace& work, Index blocks) const noexcept {
+        const Index first = work.row;
+        const Index last = std::min(first + tile_rows, states_);
+        const double less = -static_cast<double>(work.merging) / (work.age + static_cast<double>(work.merging));
+        work.row = last;
+        for (Index n = first; n < last; ++n) {
+            Scalar* to = work.tile.data() + (n - first) * (inputs_ + states_);
+            set_weights(work, n, to);
+            to += inputs_;
+            double* row = work.rows.data() + n % 3 * row_size() + wide;
+            for (Index k = 0; k <= n; ++k) to[k] = static_cast<Scalar>((1 + less) * row[k]);
+            to[n] = static_cast<Scalar>((1 + less) * row[n] + less);
+            std::fill(to + n + 1, to + last, Scalar{0});
+            if (n + 1 < states_)
+                set_next_row(work.rows.data() + (n + 2) % 3 * row_size() + wide, row,
+                             work.rows.data() + (n + 1) % 3 * row_size() + wide, n, less);
+        }
+        Index block = 0;
+        for (; block + 2 <= blocks; block += 2) multiply<2>(work, block, first, last);
+        if (block < blocks) multiply<1>(work, block, first, last);
+    }
+
+    // g_nj. With y = x − 1 at the middle of a sample's place and h half of its width, mean S and half difference D of W
+    // at its ends: (n+1) W_n = (2n−1) x W_{n−1} − (n−2) W_{n−2}, written in differences of W over n.
+    void set_weights(Workspace& work, Index n, Scalar* to) const noexcept {
+        using W = Lanes<double>;
+        const double h = 1 / (work.age + static_cast<double>(work.merging));
+        const auto order = static_cast<double>(n);
+        double* field = work.weights.data();
+        if (n == 0) {
+            std::fill_n(to, work.merging, static_cast<Scalar>(h));
+            return;
+        }
+        if (n > 1) {
+            const W along = W::broadcast((2 * order - 1) / (order + 1));
+            const W back = W::broadcast((order - 2) / (order + 1));
+            const W half = W::broadcast(h);
+            for (Index j = 0; j < work.merging; j += wide) {
+                double* at = field + j;
+                const W y = W::load(at);
+                const W mean = W::load(at + 2 * inputs_);
+                const W difference = W::load(at + 3 * inputs_);
+                const W mean_step = fma(along, fma(y, mean, half * difference), back * W::load(at + 4 * inputs_));
+                const W difference_step = fma(along, fma(y, difference, half * mean), back * W::load(at + 5 * inputs_));
+                (mean + mean_step).store(at + 2 * inputs_);
+                (difference + difference_step).store(at + 3 * inputs_);
+                mean_step.store(at + 4 * inputs_);
+                difference_step.store(at + 5 * inputs_);
+            }
+        }
+        const double* difference = field + 3 * inputs_;
+        const double* sign = field + inputs_;
+        if (n % 2 == 0)
+            for (Index j = 0; j < work.merging; ++j) to[j] = static_cast<Scalar>(difference[j]);
+        else
+            for (Index j = 0; j < work.merging; ++j) to[j] = static_cast<Scalar>(sign[j] * difference[j]);
     }
 
     // (n+1) q_{n+1} = (2n+1)(ρx + ρ − 1) q_n − n q_{n−1} + (ρ−1)(2n+1)(x + 1) P_n with q_n = Σ_k (m − I)_nk P_k.
@@ -166,7 +203,7 @@ private:
         const W back = W::broadcast(-order * divisor);
         for (Index k = 0; k <= n + 1; k += wide) {
             const W shifted = fma(W::load(shifts_.data() + k), W::load_unaligned(row + k - 1),
-                                  W::load(shifts_.data() + padded() + k) * W::load_unaligned(row + k + 1));
+                                  W::load(shifts_.data() + inputs_ + k) * W::load_unaligned(row + k + 1));
             fma(along, shifted, fma(here, W::load(row + k), back * W::load(before + k))).store(next + k);
         }
         next[n + 1] += less;
@@ -174,35 +211,35 @@ private:
         if (n > 0) next[n - 1] += less * order * divisor;
     }
 
+    // Each number is one sum over the inputs and then over z, however many lane blocks share the rows.
     template <Index Blocks>
-    void add_row(const Scalar* z, Workspace& work, Index channels, Index n, Index block,
-                 const Scalar* u) const noexcept {
-        const Index block_size = states_ * legs_fields<Scalar> * width;
-        const Scalar* row = work.row.data();
-        z += block * block_size;
-        Registers<L, Blocks> even;
-        Registers<L, Blocks> odd;
-        for (Index b = 0; b < Blocks; ++b) {
-            const Index first = (block + b) * width;
-            even[b] = L::broadcast(-row[0]) * L::load_first(u + first, std::min(width, channels - first));
-            odd[b] = L::zero();
-        }
-        Index k = 0;
-        for (; k < n; k += 2, z += 2 * legs_fields<Scalar> * width)
-            unrolled<Blocks>([&](auto b) {
-                even[b] = fma(L::broadcast(row[k]), L::load(z + b * block_size), even[b]);
-                odd[b] =
-                    fma(L::broadcast(row[k + 1]), L::load(z + b * block_size + legs_fields<Scalar> * width), odd[b]);
-            });
-        for (Index b = 0; b < Blocks; ++b) {
-            if (k == n) even[b] = fma(L::broadcast(row[k]), L::load(z + b * block_size), even[b]);
-            (even[b] + odd[b]).store(work.changes.data() + ((block + b) * states_ + n) * width);
-        }
+    void multiply(Workspace& work, Index block, Index first, Index last) const noexcept {
+        const Index size = inputs_ + states_;
+        Registers<Registers<L, Blocks>, tile_rows> sum;
+        for (Index r = 0; r < tile_rows; ++r)
+            for (Index b = 0; b < Blocks; ++b) sum[r][b] = L::zero();
+        const auto add = [&](Index from, Index to) {
+            const Scalar* tile = work.tile.data();
+            const Scalar* source = work.merged.data() + block * size * width;
+            for (Index k = from; k < to; ++k) {
+                Registers<L, Blocks> value;
+                unrolled<Blocks>([&](auto b) { value[b] = L::load(source + (b * size + k) * width); });
+                unrolled<tile_rows>([&](auto r) {
+                    const L factor = L::broadcast(tile[r * size + k]);
+                    unrolled<Blocks>([&](auto b) { sum[r][b] = fma(factor, value[b], sum[r][b]); });
+                });
+            }
+        };
+        add(0, work.merging);
+        add(inputs_, inputs_ + last);
+        for (Index n = first; n < last; ++n)
+            for (Index b = 0; b < Blocks; ++b)
+                sum[n - first][b].store(work.changes.data() + ((block + b) * states_ + n) * width);
     }
 
     Index states_;
-    Storage<double> shifts_;                              // k/(2k−1), then (k+1)/(2k+3)
-    std::array<Index, term_counts.size()> first_time_{};  // t·m from which K terms are enough
+    Index inputs_;            // b: N, rounded up to lanes
+    Storage<double> shifts_;  // k/(2k−1), then (k+1)/(2k+3)
 };
 
 }  // namespace s4::inline S4_ABI::detail

@@ -27,10 +27,11 @@ concept LegsRule = WeightedRule<Rule> || std::same_as<Rule, ZeroOrderHold>;
 /// (I − w A/t) c_t = (I + (1−w) A/t) c_{t−1} + B u_t/t; ZeroOrderHold c_t = e c_{t−1} + A⁻¹(e − I) B u_t with
 /// e = e^(A log((t+1)/t)). Euler grows like 2^N while t < N before the growth dies out: for small N only.
 ///
-/// Cost per sample and channel: O(N) for the weighted rules; their division for each n and t is shared by the channels.
-/// ZeroOrderHold: O(N K) with K sums over n, 4 to 16 of them for t far above N², about 16 N²/t before, and O(N²) while
-/// that is more than N/2 (t below about N²/16 in float, N²/5 in double). SIMD lanes are channels. `step` and `scan`
-/// give the same bits, are noexcept and do not allocate.
+/// Cost per sample and channel: O(N), whatever t, and the same for every sample. What depends on n and t alone is
+/// shared by the channels: a division for each n by the weighted rules; by ZeroOrderHold, which takes blocks of about N
+/// samples and merges one while it hears the next, some 15 N operations in double. SIMD lanes are channels. `step` and
+/// `scan` give the same bits, are noexcept and do not allocate. Reading c costs O(N), and by ZeroOrderHold O(N²), for
+/// the samples that wait.
 ///
 /// Accuracy: in double the error is 4e-14 of the largest coefficient after a million samples. In float it is 4e-8 after
 /// a thousand as after twenty million (N = 64): what rounding takes from a sum is kept and added again, so that the
@@ -51,6 +52,7 @@ public:
         void reset() noexcept {
             z_.set_zero();
             samples_ = 0;
+            work_.reset();
         }
         /// t: how many samples have been heard.
         [[nodiscard]] Index samples() const noexcept { return samples_; }
@@ -92,14 +94,17 @@ public:
         run(state, u.rows(), u.data(), u.row_stride());
     }
 
-    /// The coefficients c [H × N]. O(H N).
+    /// The coefficients c [H × N]. O(H N); with a held input O(H N²), and a copy of the state. Error when memory runs
+    /// out.
     [[nodiscard]] Coefficients coefficients(const State& state) const {
         require_fit(state);
-        Coefficients c(channels_, states_);
-        for (Index h = 0; h < channels_; ++h)
-            for (Index n = 0; n < states_; ++n)
-                c(h, n) = static_cast<Scalar>(norm(n) * static_cast<Extended>(state.z_.data()[at(h, n)]));
-        return c;
+        if constexpr (std::same_as<Rule, ZeroOrderHold>) {
+            State settled = state;
+            sums_.settle(settled.z_.data(), settled.work_, channels_, settled.samples_);
+            return read(settled);
+        } else {
+            return read(state);
+        }
     }
     /// Sets coefficients c [H × N] that stand for `samples` samples, to go on from there. Error unless the shape fits,
     /// c is finite and samples ≥ 0.
@@ -148,6 +153,14 @@ private:
     static Extended norm(Index n) noexcept { return std::sqrt(static_cast<Extended>(2 * n + 1)); }
     [[nodiscard]] Index at(Index h, Index n) const noexcept {
         return (h / width * states_ + n) * fields * width + h % width;
+    }
+
+    Coefficients read(const State& state) const {
+        Coefficients c(channels_, states_);
+        for (Index h = 0; h < channels_; ++h)
+            for (Index n = 0; n < states_; ++n)
+                c(h, n) = static_cast<Scalar>(norm(n) * static_cast<Extended>(state.z_.data()[at(h, n)]));
+        return c;
     }
 
     void run(State& state, Index length, const Scalar* u, Index stride) const noexcept {

@@ -61,6 +61,8 @@ public:
 
     struct Workspace {
         Storage<Scalar> factors;  // [n / width][step][field][n % width]
+
+        void reset() noexcept {}  // nothing of it outlives a sample
     };
 
     WeightedLegsSums(Index states, double weight)

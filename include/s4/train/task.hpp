@@ -69,6 +69,7 @@ public:
     [[nodiscard]] Index length() const noexcept { return images_->length(); }    ///< L
     [[nodiscard]] static constexpr Index inputs() noexcept { return 1; }         ///< columns of u
     [[nodiscard]] Index outputs() const noexcept { return images_->classes(); }  ///< logits
+    /// Room for those of `batch` examples.
     [[nodiscard]] Targets make_targets(Index batch) const { return Targets(static_cast<std::size_t>(batch)); }
     /// As in TrainingTask.
     void fill(std::span<const Index> examples, SequenceOut<Scalar> u, Targets& targets) const noexcept {
@@ -111,6 +112,7 @@ public:
     [[nodiscard]] Index inputs() const noexcept { return generator_.inputs(); }       ///< columns of u
     [[nodiscard]] Index outputs() const noexcept { return generator_.outputs(); }     ///< of the model at each step
     [[nodiscard]] double baseline() const noexcept { return generator_.baseline(); }  ///< the loss of a guess
+    /// Room for those of `batch` examples.
     [[nodiscard]] Targets make_targets(Index batch) const {
         if constexpr (names_classes)
             return Targets(static_cast<std::size_t>(batch * scored()));

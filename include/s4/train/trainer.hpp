@@ -30,16 +30,16 @@ namespace s4::inline S4_ABI {
 
 /// How a model is trained.
 struct TrainerOptions {
-    Index epochs = 10;
-    Index batch_size = 50;
-    Index accumulate = 1;    ///< mini-batches whose gradients make one step of the optimiser
-    std::uint64_t seed = 1;  ///< of the order of the examples and of dropout
-    AdamWOptions adamw = {};
-    Schedule schedule = {};  ///< counts steps of the optimiser; a plateau sees the validation loss of an epoch
-    double clip = 0;         ///< the largest norm of a gradient; 0: no limit
+    Index epochs = 10;        ///< passes over the training examples
+    Index batch_size = 50;    ///< examples of a mini-batch
+    Index accumulate = 1;     ///< mini-batches whose gradients make one step of the optimiser
+    std::uint64_t seed = 1;   ///< of the order of the examples and of dropout
+    AdamWOptions adamw = {};  ///< of the optimiser
+    Schedule schedule = {};   ///< counts steps of the optimiser; a plateau sees the validation loss of an epoch
+    double clip = 0;          ///< the largest norm of a gradient; 0: no limit
     std::optional<MovingAverageOptions> average = {};  ///< validation and results then use the averaged weights
-    Index patience = 0;  ///< epochs without a better validation loss before it stops early; 0: never
-    BatchSharing sharing = {};
+    Index patience = 0;                     ///< epochs without a better validation loss before it stops early; 0: never
+    BatchSharing sharing = {};              ///< of a mini-batch among threads
     std::filesystem::path checkpoint = {};  ///< the file; empty: none
     Index checkpoint_steps = 0;          ///< saved after every so many mini-batches too, not only after an epoch; 0: no
     std::filesystem::path history = {};  ///< a TSV of the epochs; empty: none
@@ -57,9 +57,11 @@ enum class TrainingEnd {
 
 /// What a run came to.
 struct TrainingResult {
-    TrainingEnd end = TrainingEnd::finished;
-    std::string trouble = {};  ///< not_finite: the tensor (or "the loss") and the step; otherwise empty
-    std::vector<HistoryRecord> history = {};
+    TrainingEnd end = TrainingEnd::finished;      ///< why it ended
+    std::string trouble = {};                     ///< not_finite: the tensor (or "the loss") and the step
+    std::optional<std::int64_t> saved_step = {};  ///< of the checkpoint's weights; none: this run has no checkpoint
+    std::string save_problem = {};                ///< why the last checkpoint could not be written; empty: it was
+    std::vector<HistoryRecord> history = {};      ///< of all epochs, those before it was taken up again too
 };
 
 /// Trains a SequenceModel on a TrainingTask.
@@ -94,12 +96,16 @@ public:
             const Index rows = rows_after(state_.parameters.pooling, options_.batch_size, task_.length());
             outputs_.resize(rows, task_.outputs());
         });
+        if (!options_.history.empty()) AtomicFile::remove_abandoned(options_.history);
         if (options_.checkpoint.empty()) {
             detail::require(!resume, "Trainer: there is no checkpoint to resume from: option checkpoint is empty");
             return;
         }
         AtomicFile::remove_abandoned(options_.checkpoint);
-        if (resume) load_checkpoint(options_.checkpoint, state_);
+        if (resume) {
+            load_checkpoint(options_.checkpoint, state_);
+            saved_step_ = state_.adamw.steps();
+        }
     }
 
     /// The weights as the optimiser has them.
@@ -119,12 +125,16 @@ public:
         printer_ = printer;
         TrainingResult result;
         measured_ = {};
+        save_problem_.clear();
+        if (!state_.history.empty()) write_history_file();  // a run that was killed has not always come to that
         while (state_.epoch < options_.epochs && !stopped_early()) {
             std::string trouble = run_epoch(result.end);
             if (result.end == TrainingEnd::not_finite) result.trouble = std::move(trouble);
             if (result.end != TrainingEnd::finished) break;
         }
         if (result.end == TrainingEnd::finished && stopped_early()) result.end = TrainingEnd::early;
+        result.saved_step = saved_step_;
+        result.save_problem = save_problem_;
         result.history = state_.history;
         return result;
     }
@@ -144,14 +154,14 @@ private:
             : parameters{std::move(start)},
               adamw{options.adamw, parameters},
               schedule{options.schedule},
-              fixed{options_text(options)} {
+              fixed{options_texts(options)} {
             if (options.average) average.emplace(*options.average, parameters);
             if (options.patience > 0) best = parameters;
         }
         Parameters parameters;
         AdamW<Model> adamw;
         Schedule schedule;
-        std::string fixed;
+        std::vector<std::pair<std::string, std::string>> fixed;  // what decides the bits of a run, by name
         std::optional<MovingAverage<Model>> average;
         std::optional<Parameters> best;
         double best_loss = std::numeric_limits<double>::infinity();
@@ -165,7 +175,7 @@ private:
         template <class Archive, class Self>
         static void for_each_item(Archive& archive, Self& self) {
             archive.template tensors<Model>("model", self.parameters);
-            archive.fixed("run", self.fixed);
+            for (const auto& [name, value] : self.fixed) archive.fixed("run." + name, value);
             archive("adamw", self.adamw);
             archive("schedule", self.schedule);
             if (self.average) archive("average", *self.average);
@@ -207,20 +217,22 @@ private:
                         " outputs, the model's decoder ", p.outputs());
         return p;
     }
-    /// What decides the bits of a run, in one text.
-    static std::string options_text(const TrainerOptions& o) {
-        std::string text = o.description;
-        const auto add = [&text](const char* name, auto value) {
-            text += std::string{" "} + name + '=' + detail::exact_text(value);
+    static std::vector<std::pair<std::string, std::string>> options_texts(const TrainerOptions& o) {
+        std::vector<std::pair<std::string, std::string>> texts{{"description", o.description}};
+        const auto add = [&texts](const std::string& name, auto value) {
+            texts.emplace_back(name, detail::exact_text(value));
         };
         add("epochs", o.epochs), add("batch_size", o.batch_size), add("accumulate", o.accumulate);
         add("seed", static_cast<std::int64_t>(o.seed)), add("clip", o.clip), add("patience", o.patience);
         add("parts", o.sharing.parts), add("together", o.sharing.together);
         add("learning_rate", o.adamw.learning_rate), add("weight_decay", o.adamw.weight_decay);
         add("ssm_learning_rate", o.adamw.ssm_learning_rate), add("ssm_weight_decay", o.adamw.ssm_weight_decay);
+        add("ssm_output_is_ordinary", std::int64_t{o.adamw.ssm_output_is_ordinary});
+        add("beta1", o.adamw.beta1), add("beta2", o.adamw.beta2), add("epsilon", o.adamw.epsilon);
         add("average", o.average ? o.average->decay : 0.0);
-        for (const std::int64_t step : {0, 1, 10, 100, 1000, 10'000}) add("factor", o.schedule.factor(step));
-        return text;
+        for (const std::int64_t step : {0, 1, 10, 100, 1000, 10'000})
+            add("schedule_at_" + std::to_string(step), o.schedule.factor(step));
+        return texts;
     }
 
     [[nodiscard]] bool stopped_early() const noexcept {
@@ -251,14 +263,15 @@ private:
                 state_.batch / options_.checkpoint_steps != saved_batch_ / options_.checkpoint_steps)
                 save();
         }
-        finish_epoch();
-        return {};
+        std::string trouble = finish_epoch();
+        if (!trouble.empty()) end = TrainingEnd::not_finite;
+        return trouble;
     }
 
     std::string run_batch() {
         const std::span<const Index> examples = order_.batch(state_.batch);
         const auto count = static_cast<Index>(examples.size());
-        task_.fill(examples, inputs_, targets_);
+        task_.fill(examples, out(inputs_, count * task_.length()), targets_);
         if (state_.batch % options_.accumulate == 0) zero_gradient<Model>(gradient_);
         std::vector<Score> scores(static_cast<std::size_t>(count));  // by first sequence, so that their order is fixed
         const SequenceBatch<Scalar> batch{rows(inputs_, count * task_.length()), count};
@@ -308,7 +321,8 @@ private:
         return {};
     }
 
-    void finish_epoch() {
+    /// What is wrong, if anything is; nothing is saved then.
+    std::string finish_epoch() {
         HistoryRecord record;
         record.epoch = ++state_.epoch;
         record.step = state_.adamw.steps();
@@ -317,6 +331,8 @@ private:
         if (state_.so_far.answers > 0) record.train_accuracy = share(state_.so_far);
         if (!validation_.empty()) {
             const Score score = evaluate(validation_);
+            if (!detail::is_finite(score.loss))
+                return "the validation loss is not finite after step " + std::to_string(record.step);
             record.validation_loss = score.loss;
             if (score.answers > 0) record.validation_accuracy = share(score);
             state_.schedule.observe(score.loss);
@@ -336,8 +352,8 @@ private:
         state_.so_far = {};
         state_.seconds = 0;
         save();
-        if (!options_.history.empty())
-            try_to_write(options_.history, [&] { write_history(options_.history, state_.history); });
+        write_history_file();
+        return {};
     }
 
     [[nodiscard]] Score evaluate(const Parameters& p, std::span<const Index> examples) {
@@ -348,7 +364,7 @@ private:
             const auto some = examples.subspan(
                 first, std::min(static_cast<std::size_t>(options_.batch_size), examples.size() - first));
             const auto count = static_cast<Index>(some.size());
-            task_.fill(some, inputs_, targets_);
+            task_.fill(some, out(inputs_, count * task_.length()), targets_);
             const SequenceOut<Scalar> y = out(outputs_, rows_after(p.pooling, count, task_.length()));
             model_.predict(p, {rows(inputs_, count * task_.length()), count}, y);
             sum.add(task_.score(targets_, 0, count, std::ssize(examples), y, out(ignored, y.rows())));
@@ -396,17 +412,25 @@ private:
 
     void save() {
         saved_batch_ = state_.batch;
-        if (!options_.checkpoint.empty())
-            try_to_write(options_.checkpoint, [&] { save_checkpoint(options_.checkpoint, state_); });
+        if (options_.checkpoint.empty()) return;
+        save_problem_ = problem_of(options_.checkpoint, [&] { save_checkpoint(options_.checkpoint, state_); });
+        if (save_problem_.empty()) saved_step_ = state_.adamw.steps();
     }
+    void write_history_file() {
+        if (!options_.history.empty())
+            problem_of(options_.history, [&] { write_history(options_.history, state_.history); });
+    }
+    /// Why the file could not be written, said at once as well; empty if it was.
     template <class Write>
-    void try_to_write(const std::filesystem::path& path, const Write& write) {
+    std::string problem_of(const std::filesystem::path& path, const Write& write) {
         try {
             write();
+            return {};
         } catch (const Error& error) {
-            if (printer_ == nullptr) return;
-            printer_->message("warning: " + path.string() +
-                              " could not be written and stays as it was: " + error.what());
+            if (printer_ != nullptr)
+                printer_->message("warning: " + path.string() +
+                                  " could not be written and stays as it was: " + error.what());
+            return error.what();
         }
     }
 
@@ -421,6 +445,8 @@ private:
     Sequence<Scalar> inputs_, outputs_;
     Progress measured_;
     std::int64_t saved_batch_ = 0;
+    std::optional<std::int64_t> saved_step_;
+    std::string save_problem_;
     ProgressPrinter* printer_ = nullptr;
 };
 
