@@ -164,6 +164,8 @@ void draw(const std::string& output_dir, const Series& series, const Eigen::Matr
 void run(const Settings& settings) {
     const Series series = read_months(settings.data);
     const Index length = series.values.size();
+    if (!(settings.past > 0 && settings.past < 1))
+        throw Error("--past must lie between 0 and 1, found " + std::to_string(settings.past));
     const auto past = static_cast<Index>(settings.past * static_cast<double>(length));
     if (past <= settings.window + year || past == length)
         throw Error(settings.data + ": " + std::to_string(past) + " months to learn from of " + std::to_string(length) +
@@ -236,9 +238,7 @@ int main(int argc, char** argv) {
         app.add_option(name, value, help)->capture_default_str()->check(CLI::Range(least, most));
     };
     app.add_option("--data", settings.data, "File of lines YYYYMMDD,value")->capture_default_str();
-    app.add_option("--past", settings.past, "The share of the months to learn from")
-        ->capture_default_str()
-        ->check(CLI::Range(0.01, 0.99));
+    app.add_option("--past", settings.past, "The share of the months to learn from")->capture_default_str();
     number("--window", settings.window, "Months that the model sees at a time while it learns", 1, 10'000);
     number("--features", settings.features, "Channels H", 1, 1024);
     number("--layers", settings.layers, "S4 blocks", 1, 64);

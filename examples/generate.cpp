@@ -26,6 +26,7 @@ using example::Error;
 namespace fs = std::filesystem;
 using s4::Index;
 using Model = s4::SequenceModel<s4::S4Block<s4::Diagonal<float>>>;
+constexpr const char* checkpoint_name = "checkpoint.safetensors";
 using Clock = std::chrono::steady_clock;
 
 struct Settings {
@@ -43,6 +44,7 @@ struct Settings {
     double learning_rate = 0.01;
     double temperature = 1;
     std::uint64_t seed = 1;
+    std::uint64_t drawing_seed = 1;
     std::string output_dir = "generate_output";
     bool resume = false;
 };
@@ -137,7 +139,7 @@ void print_bits(const Model::Parameters& p, const NextPixel& task, const s4::Ima
 std::vector<std::uint8_t> generate(const Model::Parameters& p, const NextPixel& task, const Settings& settings) {
     const s4::DeployedModel<Model, s4::Mode::recurrence> stream{p};
     auto state = stream.make_state();
-    s4::RandomEngine engine{settings.seed};
+    s4::RandomEngine engine{settings.drawing_seed};
     Eigen::ArrayXf input(task.inputs()), logits(task.outputs());
     std::vector<std::uint8_t> pixels;
     const auto begin = Clock::now();
@@ -167,6 +169,11 @@ void run(const Settings& settings) {
     if (settings.data.empty() && settings.dataset == "mnist")
         throw Error(
             "--dataset mnist needs --data DIR, the folder with train-images-idx3-ubyte and its three companions");
+    if (!(settings.temperature >= 0.01 && settings.temperature <= 100))
+        throw Error("--temperature must lie in [0.01, 100], found " + std::to_string(settings.temperature));
+    const fs::path file = fs::path{settings.output_dir} / checkpoint_name;
+    if (settings.resume && !fs::exists(file))
+        throw Error("--resume: there is no checkpoint " + file.string() + " to go on from");
     const s4::ImageDataset data =
         s4::read_image_folder(settings.data.empty() ? fs::path{s4::fashion_mnist_folder} : fs::path{settings.data});
     const NextPixel task{data.training, settings.levels};
@@ -183,6 +190,8 @@ void run(const Settings& settings) {
 
     const Index available = data.training.size();
     const Index used = settings.train_images > 0 ? std::min(settings.train_images, available) : available;
+    if (used < 2)
+        throw Error("--train-images: expected at least 2, one of which validates, found " + std::to_string(used));
     const s4::Split split = s4::split_examples(used, std::clamp<Index>(used / 50, 1, 500), settings.seed);
     const fs::path folder = example::make_folder(settings.output_dir);
     s4::TrainerOptions options;
@@ -195,7 +204,7 @@ void run(const Settings& settings) {
     const Index steps = batches * settings.epochs;
     options.schedule = s4::CosineSchedule{.steps = steps, .warm_up = std::min<Index>(200, steps / 10)};
     options.clip = 1;
-    options.checkpoint = folder / "checkpoint.safetensors";
+    options.checkpoint = folder / checkpoint_name;
     options.checkpoint_steps = 100;
     options.history = folder / "history.tsv";
     options.description = settings.dataset + " levels " + std::to_string(settings.levels) + " state size " +
@@ -211,7 +220,9 @@ void run(const Settings& settings) {
     s4::ProgressPrinter printer{stderr};
     const s4::TrainingResult result = trainer.run(&printer);
     std::signal(SIGINT, SIG_DFL);
-    if (result.end == s4::TrainingEnd::not_finite) throw Error("training stopped: " + result.trouble);
+    if (result.end == s4::TrainingEnd::not_finite)
+        throw Error("training stopped: " + result.trouble + "; a smaller --lr may help");
+    if (!result.save_problem.empty()) throw Error("the checkpoint could not be written: " + result.save_problem);
     if (result.end == s4::TrainingEnd::interrupted) {
         std::cout << "\nstopped; the same command with --resume goes on from " << options.checkpoint.string() << '\n';
         return;
@@ -259,11 +270,12 @@ int main(int argc, char** argv) {
         ->capture_default_str()
         ->check(CLI::PositiveNumber);
     app.add_option("--temperature", settings.temperature, "Below 1: likelier pixels, above 1: wilder ones")
-        ->capture_default_str()
-        ->check(CLI::Range(0.01, 100.0));
-    app.add_option("--seed", settings.seed, "Of weights, order and drawing")->capture_default_str();
+        ->capture_default_str();
+    app.add_option("--seed", settings.seed, "Of weights and order")->capture_default_str();
+    app.add_option("--drawing-seed", settings.drawing_seed, "Of the images drawn")->capture_default_str();
     app.add_option("--output-dir", settings.output_dir, "Folder for checkpoint, history and picture")
         ->capture_default_str();
-    app.add_flag("--resume", settings.resume, "Go on with the run whose checkpoint is in --output-dir");
+    app.add_flag("--resume", settings.resume,
+                 "Go on with the run whose checkpoint is in --output-dir; one that ended draws anew");
     return example::run_program(app, argc, argv, [&settings] { run(settings); });
 }
