@@ -1,7 +1,8 @@
 // An S4 model learns to tell the next pixel of an image from all pixels before it, then draws images pixel by pixel.
 //
 // MNIST or Fashion-MNIST in a few levels of grey, in reading order: 784 steps, trained as whole sequences, drawn by the
-// recurrence. Writes the checkpoint, the history and a picture: what the model drew, below it images of the test set.
+// recurrence. Writes the checkpoint, the history and a picture: what the model drew, below it images of the test set. A
+// run with the defaults takes some 10 to 20 minutes on one core; then about half of the digits can be read.
 #include "png.hpp"
 #include "program.hpp"
 #include <s4/discretize/zero_order_hold.hpp>
@@ -37,8 +38,8 @@ struct Settings {
     Index layers = 3;
     Index state_size = 64;
     Index epochs = 1;
-    Index batch_size = 32;
-    Index train_images = 0;
+    Index batch_size = 16;
+    Index train_images = 20'000;
     Index test_images = 500;
     Index count = 40;
     double learning_rate = 0.01;
@@ -263,7 +264,7 @@ int main(int argc, char** argv) {
     number("--state-size", settings.state_size, "States N of each channel, even", 2, 4096);
     number("--epochs", settings.epochs, "Passes over the training images", 1, 100'000);
     number("--batch", settings.batch_size, "Images in a mini-batch", 1, 100'000);
-    number("--train-images", settings.train_images, "Use only so many (0: all)", 0, 10'000'000);
+    number("--train-images", settings.train_images, "Learn from the first so many (0: all)", 0, 10'000'000);
     number("--test-images", settings.test_images, "Test images whose bits are counted", 1, 10'000'000);
     number("--count", settings.count, "Images to draw", 1, 10'000);
     app.add_option("--lr", settings.learning_rate, "Learning rate; dt and A have at most 0.001")
