@@ -110,6 +110,69 @@ TEST(CTilde, ConvertsWholeParameters) {
     EXPECT_S4_ERROR(static_cast<void>(to_length<Ssm>(plain, -1)), "kernel length", "found -1");
 }
 
+// What StructuredSteps and its reverse pass make of C and a cotangent, against powers of the whole matrix.
+void expect_steps_like_powers(const DplrSystem& system, Index steps) {
+    const Index pairs = system.C.size();
+    const DiscreteDplr discrete = discretize(Bilinear{}, system);
+    const Eigen::MatrixXd A_bar = detail::real_matrix(discrete);
+    const detail::StructuredSteps<Eigen::MatrixXd> structured{discrete};
+    const Eigen::MatrixXd row = detail::real_row<Eigen::MatrixXd>(system.C);
+    Eigen::VectorXcd expected(pairs);
+    detail::set_complex_row(expected, detail::times_power(row, A_bar, steps));
+    const Eigen::MatrixXd found = structured.run(structured.column(system.C), steps);
+    EXPECT_LE((found - structured.column(expected)).norm(), Tolerance<double>::law * system.C.norm());
+
+    RandomEngine engine{21};
+    Eigen::VectorXcd cotangent(pairs);
+    for (auto& value : cotangent) value = complex_normal(engine);
+    Eigen::MatrixXd by_row(1, 2 * pairs);  // of the row [2 Re C, −2 Im C]
+    for (Index n = 0; n < pairs; ++n) {
+        by_row(0, n) = 0.5 * cotangent[n].real();
+        by_row(0, pairs + n) = -0.5 * cotangent[n].imag();
+    }
+    const DiscreteDplr by_powers = detail::real_matrix_vjp(discrete, detail::power_vjp(A_bar, steps, row, by_row));
+    const Eigen::MatrixXd before = detail::times_power(by_row, Eigen::MatrixXd(A_bar.transpose()), steps);
+    Eigen::MatrixXd by_C = structured.column(cotangent);
+    DiscreteDplr by_steps;
+    detail::StructuredStepsVjp<Eigen::MatrixXd>{discrete}.run(structured.column(system.C), steps, by_C, by_steps);
+    for (Index n = 0; n < pairs; ++n) {
+        EXPECT_NEAR(by_C(n, 0), 2 * before(0, n), Tolerance<double>::law * cotangent.norm());
+        EXPECT_NEAR(by_C(pairs + n, 0), -2 * before(0, pairs + n), Tolerance<double>::law * cotangent.norm());
+    }
+    constexpr double left_out = 1e-37;  // both stop where powers are below 1e-40
+    const auto expect_close = [=](const auto& a, const auto& b) {
+        ASSERT_EQ(a.rows(), b.rows());
+        ASSERT_EQ(a.cols(), b.cols());
+        EXPECT_LE((a - b).norm(), Tolerance<double>::law * b.norm() + left_out);
+    };
+    expect_close(by_steps.a_minus_one, by_powers.a_minus_one);
+    expect_close(by_steps.F, by_powers.F);
+    expect_close(by_steps.G, by_powers.G);
+    EXPECT_EQ(by_steps.B_bar.size(), pairs);
+    EXPECT_EQ(by_steps.B_bar.norm(), 0.0);
+}
+
+TEST(CTilde, StructuredStepsAreThePowers) {
+    for (const Index rank : {0, 1, 2, 4})
+        for (const Index pairs : {1, 3, 8})
+            for (const Index steps : {1, 2, 31, 32, 33, 200}) {
+                SCOPED_TRACE(::testing::Message() << "rank " << rank << ", " << pairs << " pairs, " << steps);
+                expect_steps_like_powers(random_dplr_system(pairs, rank, 0.02, 19, true), steps);
+                expect_steps_like_powers(random_dplr_system(pairs, rank, 1, 20, true), steps);  // dies out on the way
+            }
+}
+
+TEST(CTilde, StepsThatDieOutLeaveTheGradientOfWhatDoesNot) {
+    // C sees the fast state alone, and dies out with it; a change of C would see the slow one.
+    DplrSystem system = random_dplr_system(2, 0, 1, 22, true);
+    system.lambda << std::complex<double>{-1.9, 0.0}, std::complex<double>{-0.001, 0.3};
+    system.dt.setOnes();
+    system.C << 1.0, 0.0;
+    expect_steps_like_powers(system, 100);
+    system.C.setZero();
+    expect_steps_like_powers(system, 100);
+}
+
 // Every tensor of a system by the differences of `loss()`, which reads the system.
 template <class Loss>
 void expect_gradient(DplrSystem& system, const DplrSystem& gradient, const Loss& loss) {

@@ -188,6 +188,91 @@ void set_complex_row(Eigen::VectorXcd& C, const Matrix& row) noexcept {
     for (Index n = 0; n < C.size(); ++n) C[n] = {0.5 * row(0, n), -0.5 * row(0, C.size() + n)};
 }
 
+/// Whether `steps` products with the structure of Ā cost less than powers of a full matrix. The reverse pass keeps
+/// every step: 2 MiB at most.
+[[nodiscard]] constexpr bool prefers_steps(Index pairs, Index steps) noexcept {
+    return steps <= 4 * pairs * pairs && steps * pairs <= Index{1} << 17;
+}
+
+/// C ← C Ā of a functional 2 Re(C x): C ∘ (1 + a) + Σ_r 2 Re(C F_r) G_r, in O(rank N). Complex rows are kept as columns
+/// of numbers [Re; Im].
+template <std::same_as<Eigen::MatrixXd> Matrix>
+class StructuredSteps {
+public:
+    explicit StructuredSteps(const DiscreteDplr& discrete)
+        : pairs_{discrete.a_minus_one.size()},
+          keep_(2 * pairs_, 1),
+          F_(2 * pairs_, discrete.G.rows()),
+          G_(2 * pairs_, discrete.G.rows()) {
+        for (Index n = 0; n < pairs_; ++n) {
+            keep_(n, 0) = 1 + discrete.a_minus_one[n].real();
+            keep_(pairs_ + n, 0) = discrete.a_minus_one[n].imag();
+            for (Index r = 0; r < rank(); ++r) {
+                F_(n, r) = 2 * discrete.F(n, r).real();  // 2 Re(C F) is a product of two columns
+                F_(pairs_ + n, r) = -2 * discrete.F(n, r).imag();
+                G_(n, r) = discrete.G(r, n).real();
+                G_(pairs_ + n, r) = discrete.G(r, n).imag();
+            }
+        }
+    }
+
+    [[nodiscard]] Index pairs() const noexcept { return pairs_; }
+    [[nodiscard]] Index rank() const noexcept { return G_.cols(); }
+
+    /// C = (C[n]) as a column.
+    [[nodiscard]] static Matrix column(const Eigen::VectorXcd& C) {
+        Matrix column(2 * C.size(), 1);
+        for (Index n = 0; n < C.size(); ++n) {
+            column(n, 0) = C[n].real();
+            column(C.size() + n, 0) = C[n].imag();
+        }
+        return column;
+    }
+
+    /// next [N] from C [N], and 2 Re(C F_r) for every r.
+    void step(const double* C, double* next, double* projections) const noexcept {
+        const Numbers re(C, pairs_), im(C + pairs_, pairs_);
+        Out next_re(next, pairs_), next_im(next + pairs_, pairs_);
+        for (Index r = 0; r < rank(); ++r) projections[r] = (Numbers(C, 2 * pairs_) * of(F_, r)).sum();
+        next_re = re * keep_re() - im * keep_im();
+        next_im = re * keep_im() + im * keep_re();
+        for (Index r = 0; r < rank(); ++r) Out(next, 2 * pairs_) += projections[r] * of(G_, r);
+    }
+
+    /// C Ā^steps; zero as soon as it is below any rounding.
+    [[nodiscard]] Matrix run(Matrix C, Index steps) const {
+        Matrix next(C.rows(), 1);
+        double projections[max_rank];
+        const double least = negligible(C.data());
+        for (Index j = 0; j < steps; ++j) {
+            step(C.data(), next.data(), projections);
+            C.swap(next);
+            if (j % look_every == 0 && largest(C.data()) <= least) {
+                C.setZero();
+                break;
+            }
+        }
+        return C;
+    }
+
+protected:
+    using Numbers = Eigen::Map<const Eigen::Array<double, Dynamic, 1>>;
+    using Out = Eigen::Map<Eigen::Array<double, Dynamic, 1>>;
+    static constexpr Index look_every = 32;  // steps
+
+    [[nodiscard]] Numbers of(const Matrix& columns, Index r) const noexcept {
+        return {columns.data() + 2 * pairs_ * r, 2 * pairs_};
+    }
+    [[nodiscard]] Numbers keep_re() const noexcept { return {keep_.data(), pairs_}; }
+    [[nodiscard]] Numbers keep_im() const noexcept { return {keep_.data() + pairs_, pairs_}; }
+    [[nodiscard]] double largest(const double* C) const noexcept { return Numbers(C, 2 * pairs_).abs().maxCoeff(); }
+    [[nodiscard]] double negligible(const double* C) const noexcept { return 1e-40 * largest(C); }
+
+    Index pairs_;
+    Matrix keep_;   // 1 + a
+    Matrix F_, G_;  // [N × rank]
+};
+
 }  // namespace detail
 
 /// The same system with plain C, and its rate in dt: what a recurrence or a kernel of any other length starts from.
@@ -215,17 +300,26 @@ template <std::same_as<DplrSystem> System>
     return plain;
 }
 
-/// The same system, with its rate in dt, and C~ for kernels of length `length` (0: plain C). O(N³ log length).
+/// The same system, with its rate in dt, and C~ for kernels of length `length` (0: plain C). From plain C O(rank N
+/// length), or O(N³ log length) where that is less; O(N³ log n) more if it holds another C~.
 template <std::same_as<DplrSystem> System>
 [[nodiscard]] System to_length(const System& system, Index length) {
     if (system.kernel_length == length && system.rate == 1) return system;
     System changed = to_plain(system);
     if (length == 0) return changed;
     using Matrix = detail::MatrixFor<System>;
-    Matrix row = detail::real_row<Matrix>(changed.C);
-    const Matrix rest = detail::times_power(row, detail::real_matrix<Matrix>(discretize(Bilinear{}, changed)), length);
-    for (Index n = 0; n < row.size(); ++n) row(0, n) -= rest(0, n);
-    detail::set_complex_row(changed.C, row);
+    const DiscreteDplr discrete = discretize(Bilinear{}, changed);
+    const Index pairs = changed.C.size();
+    if (detail::prefers_steps(pairs, length)) {
+        const detail::StructuredSteps<Matrix> steps{discrete};
+        const Matrix rest = steps.run(steps.column(changed.C), length);
+        for (Index n = 0; n < pairs; ++n) changed.C[n] -= std::complex<double>{rest(n, 0), rest(pairs + n, 0)};
+    } else {
+        Matrix row = detail::real_row<Matrix>(changed.C);
+        const Matrix rest = detail::times_power(row, detail::real_matrix<Matrix>(discrete), length);
+        for (Index n = 0; n < row.size(); ++n) row(0, n) -= rest(0, n);
+        detail::set_complex_row(changed.C, row);
+    }
     changed.kernel_length = length;
     return changed;
 }

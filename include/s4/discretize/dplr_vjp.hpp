@@ -179,6 +179,76 @@ template <std::same_as<Eigen::MatrixXd> Matrix>
     return sum;
 }
 
+/// Reverse pass of StructuredSteps.
+template <std::same_as<Eigen::MatrixXd> Matrix>
+class StructuredStepsVjp : StructuredSteps<Matrix> {
+public:
+    explicit StructuredStepsVjp(const DiscreteDplr& discrete) : StructuredSteps<Matrix>{discrete} {}
+
+    /// From the cotangent of C Ā^steps to that of C, in its place; writes that of Ā to `gradient`. O(rank N steps).
+    void run(const Matrix& C, Index steps, Matrix& cotangent, DiscreteDplr& gradient) const {
+        const Index pairs = this->pairs();
+        const Index rank = this->rank();
+        Matrix rows(2 * pairs, steps + 1);  // C Ā^j, as far as it counts
+        Matrix projections(rank, steps);
+        rows.col(0) = C;
+        Index kept = 0;
+        for (const double least = this->negligible(C.data()); kept < steps; ++kept) {
+            const double* row = rows.col(kept).data();
+            if (kept % look_every == 0 && this->largest(row) <= least) break;
+            this->step(row, rows.col(kept + 1).data(), projections.col(kept).data());
+        }
+
+        Matrix before(2 * pairs, 1);
+        Matrix by_keep(2 * pairs, 1);
+        Matrix by_F(2 * pairs, rank);
+        Matrix by_G(2 * pairs, rank);
+        by_keep.setZero(), by_F.setZero(), by_G.setZero();
+        const double least = this->negligible(cotangent.data());
+        for (Index j = steps; j-- > 0;) {
+            if (j % look_every == 0 && this->largest(cotangent.data()) <= least) {
+                cotangent.setZero();
+                break;
+            }
+            const Numbers by_next(cotangent.data(), 2 * pairs);
+            const Numbers re(by_next.data(), pairs), im(by_next.data() + pairs, pairs);
+            Out(before.data(), pairs) = this->keep_re() * re + this->keep_im() * im;
+            Out(before.data() + pairs, pairs) = this->keep_re() * im - this->keep_im() * re;
+            if (j < kept) {
+                const Numbers row(rows.col(j).data(), 2 * pairs);
+                const Numbers row_re(row.data(), pairs), row_im(row.data() + pairs, pairs);
+                Out(by_keep.data(), pairs) += row_re * re + row_im * im;
+                Out(by_keep.data() + pairs, pairs) += row_re * im - row_im * re;
+            }
+            for (Index r = 0; r < rank; ++r) {
+                const double by_projection = (by_next * this->of(this->G_, r)).sum();
+                Out(before.data(), 2 * pairs) += by_projection * this->of(this->F_, r);
+                if (j >= kept) continue;
+                Out(by_F.col(r).data(), 2 * pairs) += by_projection * Numbers(rows.col(j).data(), 2 * pairs);
+                Out(by_G.col(r).data(), 2 * pairs) += projections(r, j) * by_next;
+            }
+            cotangent.swap(before);
+        }
+
+        gradient.a_minus_one.resize(pairs);
+        gradient.F.resize(pairs, rank);
+        gradient.G.resize(rank, pairs);
+        gradient.B_bar.setZero(pairs);
+        for (Index n = 0; n < pairs; ++n) {
+            gradient.a_minus_one[n] = {by_keep(n, 0), by_keep(pairs + n, 0)};
+            for (Index r = 0; r < rank; ++r) {
+                gradient.F(n, r) = {2 * by_F(n, r), -2 * by_F(pairs + n, r)};
+                gradient.G(r, n) = {by_G(n, r), by_G(pairs + n, r)};
+            }
+        }
+    }
+
+private:
+    using typename StructuredSteps<Matrix>::Numbers;
+    using typename StructuredSteps<Matrix>::Out;
+    using StructuredSteps<Matrix>::look_every;
+};
+
 /// Replaces the row x [N] by the solution y of y · matrixᵀ = x. O(N³).
 template <std::same_as<Eigen::MatrixXd> Matrix>
 void solve_from_left_transposed(const Matrix& matrix, Matrix& x) {
@@ -202,7 +272,7 @@ template <std::same_as<Eigen::MatrixXd> Matrix>
 /// The reverse pass of the C of `to_length(system, length)`: adds to `gradient` (the sizes of `system`) what a loss
 /// gains by system.C, plain or C~, and by λ, P and dt through the powers of Ā, when it gains `cotangent` [N/2]
 /// (d/d Re + i d/d Im) by the C of the result. (Its other tensors are those of the system, dt times the rate.)
-/// O(N³ log length).
+/// O(rank N length) from plain C, or O(N³ log length) where that is less.
 template <std::same_as<DplrSystem> System>
 void to_length_vjp(const System& system, Index length, const Eigen::VectorXcd& cotangent, System& gradient) {
     S4_ASSERT(cotangent.size() == system.C.size() && gradient.C.size() == system.C.size(),
@@ -213,6 +283,18 @@ void to_length_vjp(const System& system, Index length, const Eigen::VectorXcd& c
     }
     using Matrix = detail::MatrixFor<System>;
     const Index pairs = system.C.size();
+    if (system.kernel_length == 0 && length > 0 && detail::prefers_steps(pairs, length)) {  // C − C Ā^length
+        const DiscreteDplr discrete = discretize(Bilinear{}, system);
+        Matrix by_row = detail::StructuredSteps<Matrix>::column(cotangent);
+        by_row *= -1;
+        DiscreteDplr by_discrete;
+        detail::StructuredStepsVjp<Matrix>{discrete}.run(detail::StructuredSteps<Matrix>::column(system.C), length,
+                                                         by_row, by_discrete);
+        discretize_vjp(Bilinear{}, system, by_discrete, gradient);
+        for (Index n = 0; n < pairs; ++n)
+            gradient.C[n] += cotangent[n] + std::complex<double>{by_row(n, 0), by_row(pairs + n, 0)};
+        return;
+    }
     const Matrix row = detail::real_row<Matrix>(to_plain(system).C);
     Matrix g(1, 2 * pairs);  // of the row [2 Re C, −2 Im C] of the result
     for (Index n = 0; n < pairs; ++n) {
