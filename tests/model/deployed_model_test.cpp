@@ -23,8 +23,12 @@ using Cases = ::testing::Types<Case<Diagonal<float>, Fftw>, Case<Diagonal<double
                                Case<Dplr<double>, Fftw>>;
 TYPED_TEST_SUITE(DeployedModels, Cases);
 
+/// Before the block, behind it, nowhere.
+const std::vector<SequenceModelOptions> places_of_norms{
+    {.prenorm = true}, {.prenorm = false}, {.norm = Normalisation::none}};
+
 template <class Model>
-typename Model::Parameters model(Pooling pooling, bool prenorm) {
+typename Model::Parameters model(Pooling pooling, const SequenceModelOptions& norms) {
     typename Model::Options options;
     options.inputs = 2;
     options.features = 9;
@@ -32,7 +36,9 @@ typename Model::Parameters model(Pooling pooling, bool prenorm) {
     options.layers = 2;
     options.block.ssm.state_size = 8;
     options.block.block.dropout = {.probability = 0.5};  // for training only
-    options.model = {.prenorm = prenorm, .dropout = {.probability = 0.5}, .pooling = pooling};
+    options.model = norms;
+    options.model.dropout = {.probability = 0.5};
+    options.model.pooling = pooling;
     return Model::random(options, 5);
 }
 
@@ -40,8 +46,8 @@ TYPED_TEST(DeployedModels, PredictWhatTheTrainedOneDoes) {
     using Model = typename TypeParam::Model;
     using Scalar = typename Model::Scalar;
     for (const Pooling pooling : {Pooling::mean, Pooling::last, Pooling::sum, Pooling::none})
-        for (const bool prenorm : {false, true}) {
-            const auto p = model<Model>(pooling, prenorm);
+        for (const SequenceModelOptions& norms : places_of_norms) {
+            const auto p = model<Model>(pooling, norms);
             const std::vector<Index> lengths{20, 7, 1};
             const Sequence<Scalar> x = white_noise<Scalar>(3 * 20, 2, 1);
             TrainableModel<Model, typename TypeParam::Fft> trainable(p, 20);
@@ -53,7 +59,7 @@ TYPED_TEST(DeployedModels, PredictWhatTheTrainedOneDoes) {
             auto workspace = deployed.make_workspace(3);
             Sequence<Scalar> y(expected.rows(), 3);
             deployed.forward(workspace, x, y, 3, lengths);
-            EXPECT_LE(relative_error(y, expected), Tolerance<Scalar>::law) << name_of(pooling) << ' ' << prenorm;
+            EXPECT_LE(relative_error(y, expected), Tolerance<Scalar>::law) << name_of(pooling) << ' ' << norms.prenorm;
         }
 }
 
@@ -61,8 +67,8 @@ TYPED_TEST(DeployedModels, SayInAStreamWhatTheySayOfTheWholePast) {
     using Model = typename TypeParam::Model;
     using Scalar = typename Model::Scalar;
     for (const Pooling pooling : {Pooling::mean, Pooling::last, Pooling::sum, Pooling::none})
-        for (const bool prenorm : {false, true}) {
-            const auto p = model<Model>(pooling, prenorm);
+        for (const SequenceModelOptions& norms : places_of_norms) {
+            const auto p = model<Model>(pooling, norms);
             const DeployedModel<Model, Mode::recurrence, typename TypeParam::Fft> stream(p);
             DeployedModel<Model, Mode::convolution, typename TypeParam::Fft> whole(p);
             whole.prepare(20);
@@ -79,7 +85,8 @@ TYPED_TEST(DeployedModels, SayInAStreamWhatTheySayOfTheWholePast) {
                     whole.forward(workspace, x.topRows(t + 1), so_far);
                     expected.row(t) = so_far.row(rows - 1);
                 }
-                EXPECT_LE(relative_error(y, expected), Tolerance<Scalar>::law) << name_of(pooling) << ' ' << prenorm;
+                EXPECT_LE(relative_error(y, expected), Tolerance<Scalar>::law)
+                    << name_of(pooling) << ' ' << norms.prenorm;
                 state.reset();
             }
         }
@@ -87,7 +94,7 @@ TYPED_TEST(DeployedModels, SayInAStreamWhatTheySayOfTheWholePast) {
 
 TYPED_TEST(DeployedModels, RefuseAWorkspaceBeforeThereAreKernels) {
     using Model = typename TypeParam::Model;
-    const auto p = model<Model>(Pooling::mean, false);
+    const auto p = model<Model>(Pooling::mean, {});
     const DeployedModel<Model, Mode::convolution, typename TypeParam::Fft> whole(p);
     EXPECT_S4_ERROR(static_cast<void>(whole.make_workspace()), "prepare(length)");
     auto bad = p;

@@ -89,6 +89,16 @@ TYPED_TEST(TrainableModels, HaveItBeforeTheNorm) {
     this->expect_gradient(options);
 }
 
+TYPED_TEST(TrainableModels, HaveItWithoutNorms) {
+    for (const bool prenorm : {false, true}) {  // makes no difference
+        auto options = this->small();
+        options.model.norm = Normalisation::none;
+        options.model.prenorm = prenorm;
+        options.model.pooling = Pooling::none;
+        this->expect_gradient(options);
+    }
+}
+
 TYPED_TEST(TrainableModels, HaveItForSequencesOfDifferentLengths) {
     for (const Pooling pooling : {Pooling::mean, Pooling::last, Pooling::sum, Pooling::none}) {
         auto options = this->small();
@@ -168,6 +178,11 @@ TYPED_TEST(TrainableModels, RefuseWhatDoesNotFit) {
     EXPECT_S4_ERROR((typename TestFixture::Trainable(p, 9, {.parts = 0})), "parts", "found 0");
     p.norms.pop_back();
     EXPECT_S4_ERROR((typename TestFixture::Trainable(p, 9)), "one norm is needed for each of 2", "found 1");
+    p = TestFixture::Model::random(this->small(), 1);
+    p.norm = Normalisation::none;
+    EXPECT_S4_ERROR((typename TestFixture::Trainable(p, 9)), "option norm is none", "found 2 norms");
+    p.norm = static_cast<Normalisation>(7);
+    EXPECT_S4_ERROR((typename TestFixture::Trainable(p, 9)), "option norm", "found the value 7");
     p = TestFixture::Model::random(this->small(), 1);
     p.decoder = Linear<double>::random({.inputs = 5, .outputs = 3}, 1);
     EXPECT_S4_ERROR((typename TestFixture::Trainable(p, 9)), "decoder.weight", "found 5");

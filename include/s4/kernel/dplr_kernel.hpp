@@ -63,8 +63,8 @@ public:
         detail::DplrTape<Scalar> values_;
     };
 
-    /// kernel[l] for l < min(length, kernel.size()). O(rank² N n + n log n), and O(N³ log n) once if the system's C is
-    /// not C~ for this length. Allocates.
+    /// kernel[l] for l < min(length, kernel.size()). O(rank² N n + n log n), and the time of `to_length` if the
+    /// system's C is not C~ for this length. Allocates.
     void operator()(Workspace& workspace, const DplrSystem& system, std::span<Scalar> kernel) const {
         run(workspace, system, kernel, nullptr);
     }
@@ -77,9 +77,9 @@ public:
     /// The reverse pass: adds to `gradient` (the sizes of `system`) what a loss with the cotangent dK of the kernel (as
     /// long as that was) gains by λ, P, B, C (d/d Re + i d/d Im) and dt; D is no part of a kernel. C is the one that
     /// the system holds, plain or C~; where it is not C~ for this length at rate 1, its conversion is differentiated
-    /// too. `tape` is from the forward pass of the same system. About twice the time of the forward sums, and O(N³ log
-    /// n) once if C had to be converted; in float three times that where a pole lies next to a node, as in Fourier
-    /// systems. Allocates; error as the forward pass.
+    /// too. `tape` is from the forward pass of the same system. About twice the time of the forward sums, and that of
+    /// `to_length` and its reverse pass if C had to be converted; in float three times the sums where a pole lies next
+    /// to a node, as in Fourier systems. Allocates; error as the forward pass.
     void vjp(Workspace& workspace, const DplrSystem& system, std::span<const Scalar> cotangent, const Tape& tape,
              DplrSystem& gradient) const {
         S4_ASSERT(tape.values_.rank() == system.P.rows(), "DplrKernel: the tape was made for another rank");

@@ -132,19 +132,20 @@ private:
         return {x.data(), rows, x.cols(), x.cols()};
     }
 
-    /// x ← norm(x + run(x)), or x + run(norm(x)).
+    /// x ← norm(x + run(x)), x + run(norm(x)) or x + run(x).
     template <class Run>
     void add_block(std::size_t i, const SequenceOut<Scalar>& x, const SequenceOut<Scalar>& inner,
                    const Run& run) const noexcept {
         const Index count = x.rows() * x.cols();
-        if (parameters_.prenorm) {
+        const bool norm = parameters_.norm == Normalisation::layer;
+        if (norm && parameters_.prenorm) {
             layer_norm<Scalar>(parameters_.norms[i], x, inner);
         } else {
             std::copy_n(x.data(), count, inner.data());
         }
         run(inner);
         for (Index n = 0; n < count; ++n) x.data()[n] += inner.data()[n];
-        if (!parameters_.prenorm) layer_norm<Scalar>(parameters_.norms[i], x, x);
+        if (norm && !parameters_.prenorm) layer_norm<Scalar>(parameters_.norms[i], x, x);
     }
 
     Parameters parameters_;

@@ -12,15 +12,20 @@
 
 namespace s4::inline S4_ABI {
 
+/// What keeps the features of every step in scale. A norm forgets how large they were, which classifiers need not know
+/// and regression of real numbers must.
+enum class Normalisation { layer, none };
+
 /// How the parts of a model are put together.
 struct SequenceModelOptions {
-    bool prenorm = false;             ///< x + block(norm(x)); otherwise norm(x + block(x))
-    Dropout dropout = {};             ///< of what a block adds to x
-    Pooling pooling = Pooling::mean;  ///< over time, between the last block and the decoder
+    Normalisation norm = Normalisation::layer;  ///< none: x + block(x), and the model has no norms
+    bool prenorm = false;                       ///< x + block(norm(x)); otherwise norm(x + block(x))
+    Dropout dropout = {};                       ///< of what a block adds to x
+    Pooling pooling = Pooling::mean;            ///< over time, between the last block and the decoder
 };
 
-/// Inputs of d_input numbers a step → Linear to H features → n blocks with residual connections and layer norms →
-/// pooling over time → Linear to d_output numbers. (S4 paper, appendix D.2)
+/// Inputs of d_input numbers a step → Linear to H features → n blocks with residual connections and layer norms (or
+/// none) → pooling over time → Linear to d_output numbers. (S4 paper, appendix D.2)
 template <class Block_>
 struct SequenceModel {
     using Block = Block_;
@@ -32,7 +37,7 @@ struct SequenceModel {
     struct Parameters : SequenceModelOptions {
         typename Linear<Scalar>::Parameters encoder;                ///< [H × d_input]
         std::vector<typename Block::Parameters> blocks;             ///< each from H to H features
-        std::vector<typename LayerNorm<Scalar>::Parameters> norms;  ///< one for each block
+        std::vector<typename LayerNorm<Scalar>::Parameters> norms;  ///< one for each block, or none
         typename Linear<Scalar>::Parameters decoder;                ///< [d_output × H]
 
         [[nodiscard]] Index inputs() const noexcept { return encoder.inputs(); }
@@ -49,7 +54,8 @@ struct SequenceModel {
         for (std::size_t i = 0; i < p.blocks.size(); ++i) {
             const auto number = static_cast<Index>(i);
             for_each_tensor_of<Block>("blocks", number, visit, p.blocks[i], more.blocks[i]...);
-            for_each_tensor_of<LayerNorm<Scalar>>("norms", number, visit, p.norms[i], more.norms[i]...);
+            if (p.norm == Normalisation::layer)
+                for_each_tensor_of<LayerNorm<Scalar>>("norms", number, visit, p.norms[i], more.norms[i]...);
         }
         for_each_tensor_of<Linear<Scalar>>("decoder", -1, visit, p.decoder, more.decoder...);
     }
@@ -60,14 +66,21 @@ struct SequenceModel {
         Linear<Scalar>::validate(p.decoder);
         s4::validate(p.dropout);
         detail::require(!p.blocks.empty(), name, ": at least one block is needed, found 0");
-        detail::require(p.norms.size() == p.blocks.size(), name, ": one norm is needed for each of ", p.blocks.size(),
-                        " blocks, found ", p.norms.size());
+        detail::require(p.norm == Normalisation::layer || p.norm == Normalisation::none, name,
+                        ": option norm must be layer or none, found the value ", static_cast<int>(p.norm));
+        if (p.norm == Normalisation::layer)
+            detail::require(p.norms.size() == p.blocks.size(), name, ": one norm is needed for each of ",
+                            p.blocks.size(), " blocks, found ", p.norms.size());
+        else
+            detail::require(p.norms.empty(), name, ": option norm is none, found ", p.norms.size(), " norms");
         for (std::size_t i = 0; i < p.blocks.size(); ++i) {
             Block::validate(p.blocks[i]);
-            LayerNorm<Scalar>::validate(p.norms[i]);
             detail::require(p.blocks[i].channels() == p.features() && p.blocks[i].outputs() == p.features(), name,
                             ": block ", i, " must go from ", p.features(), " to ", p.features(), " features, found ",
                             p.blocks[i].channels(), " to ", p.blocks[i].outputs());
+        }
+        for (std::size_t i = 0; i < p.norms.size(); ++i) {
+            LayerNorm<Scalar>::validate(p.norms[i]);
             detail::require(p.norms[i].features() == p.features(), name, ": norm ", i, " must have ", p.features(),
                             " features, found ", p.norms[i].features());
         }
@@ -99,7 +112,7 @@ struct SequenceModel {
             block.ssm.channels = options.features;
             block.outputs = options.features;
             p.blocks.push_back(Block::random(block, engine()));
-            p.norms.push_back(LayerNorm<Scalar>::identity(options.features));
+            if (p.norm == Normalisation::layer) p.norms.push_back(LayerNorm<Scalar>::identity(options.features));
         }
         p.decoder = Linear<Scalar>::random({.inputs = options.features, .outputs = options.outputs}, engine);
         validate(p);

@@ -214,7 +214,8 @@ private:
         linear<Scalar>(p.encoder, detail::rows_of(batch.inputs, first * length_, rows), x);
         for (std::size_t i = 0; i < blocks_.size(); ++i) {
             const SequenceOut<Scalar> sum = top(scratch.sums[i], rows);
-            if (p.prenorm) {
+            const bool norm = p.norm == Normalisation::layer;
+            if (norm && p.prenorm) {
                 copy(x, sum);
                 layer_norm<Scalar>(p.norms[i], sum, inner);
             } else {
@@ -223,7 +224,7 @@ private:
             blocks_[i].forward(scratch.workspaces[i], scratch.tapes[i], p.blocks[i], inner, inner, count, lengths,
                                drop(p.blocks[i].dropout, step, i, 0, first, count));
             drop(p.dropout, step, i, 1, first, count)(inner, inner);
-            if (p.prenorm) {
+            if (!norm || p.prenorm) {
                 add(inner, x);
             } else {
                 copy(x, sum);
@@ -248,12 +249,13 @@ private:
         for (std::size_t i = blocks_.size(); i-- > 0;) {
             const SequenceOut<Scalar> sum = top(scratch.sums[i], rows);
             auto& by_block = part.gradient.blocks[i];
-            if (!p.prenorm) layer_norm_vjp<Scalar>(p.norms[i], sum, dx, dx, part.gradient.norms[i]);
+            const bool norm = p.norm == Normalisation::layer;
+            if (norm && !p.prenorm) layer_norm_vjp<Scalar>(p.norms[i], sum, dx, dx, part.gradient.norms[i]);
             copy(dx, inner);
             drop(p.dropout, &step, i, 1, first, count)(inner, inner);
             blocks_[i].vjp(scratch.workspaces[i], scratch.tapes[i], p.blocks[i], inner, inner, count, lengths, by_block,
                            part.by_kernels[i], drop(p.blocks[i].dropout, &step, i, 0, first, count));
-            if (p.prenorm) layer_norm_vjp<Scalar>(p.norms[i], sum, inner, inner, part.gradient.norms[i]);
+            if (norm && p.prenorm) layer_norm_vjp<Scalar>(p.norms[i], sum, inner, inner, part.gradient.norms[i]);
             add(inner, dx);
         }
         linear_vjp<Scalar>(p.encoder, detail::rows_of(batch.inputs, first * length_, rows), dx, part.gradient.encoder);
