@@ -21,7 +21,6 @@
 namespace {
 
 using example::Error;
-namespace fs = std::filesystem;
 using s4::Index;
 
 struct Settings {
@@ -50,6 +49,7 @@ struct Settings {
     double weight_decay = 0;
     double clip = 0;
     std::uint64_t seed = 1;
+    std::string from;
     std::string output_dir = "train_task_output";
     bool resume = false;
 };
@@ -110,12 +110,14 @@ std::vector<Index> numbers(Index first, Index count) {
 template <class Ssm, class Generator>
 void train(const Settings& settings, const Generator& generator) {
     using Model = s4::SequenceModel<s4::S4Block<Ssm>>;
-    const s4::SyntheticTask<float, Generator> task{generator, settings.seed};
+    using Task = s4::SyntheticTask<float, Generator>;
+    const Task task{generator, settings.seed};
     auto start = random_model<Model>(settings, task.inputs(), task.outputs(), generator.scored_steps() == 1);
     if constexpr (requires { start.blocks.front().ssm.kernel_length; })  // what is drawn is C~: the paper trains it
         for (auto& block : start.blocks) block.ssm.kernel_length = task.length();
+    if (!settings.from.empty()) s4::load_tensors<Model>(settings.from, "model", start);
 
-    const fs::path folder = example::make_folder(settings.output_dir);
+    const std::filesystem::path folder = example::make_folder(settings.output_dir);
     s4::TrainerOptions options;
     options.epochs = settings.epochs;
     options.batch_size = settings.batch_size;
@@ -146,7 +148,7 @@ void train(const Settings& settings, const Generator& generator) {
     // Examples behind those of training validate, and behind those others test.
     const Index validation = std::min<Index>(settings.test_samples, 200);
     const auto begin = std::chrono::steady_clock::now();
-    s4::Trainer<Model, s4::SyntheticTask<float, Generator>> trainer{
+    s4::Trainer<Model, Task> trainer{
         std::move(start), task,           numbers(0, settings.samples), numbers(settings.samples, validation),
         options,          settings.resume};
     if (settings.resume) std::cout << "resumed after epoch " << trainer.epoch() << std::endl;
@@ -174,12 +176,10 @@ void train(const Settings& settings, const Generator& generator) {
             const s4::Score one = trainer.evaluate({&example, 1});
             exact += one.correct == one.answers;
         }
-        const auto percent = [](Index part, Index all) {
-            return 100 * static_cast<double>(part) / static_cast<double>(all);
-        };
         std::cout << std::fixed << std::setprecision(2) << "symbols recalled    "
-                  << percent(score.correct, score.answers) << " % of " << score.answers << "\nexact recall        "
-                  << percent(exact, std::ssize(test)) << " % of the sequences\n";
+                  << 100 * static_cast<double>(score.correct) / static_cast<double>(score.answers) << " % of "
+                  << score.answers << "\nexact recall        "
+                  << 100 * static_cast<double>(exact) / static_cast<double>(test.size()) << " % of the sequences\n";
     }
     std::cout << "checkpoint          " << options.checkpoint.string() << "\nhistory             "
               << options.history.string() << '\n';
@@ -258,6 +258,8 @@ int main(int argc, char** argv) {
     real("--weight-decay", settings.weight_decay, "Weight decay; dt, A, P and B have none");
     real("--clip", settings.clip, "Largest norm of a gradient (0: no limit)");
     app.add_option("--seed", settings.seed, "Of weights, data and order")->capture_default_str();
+    app.add_option("--from", settings.from,
+                   "Checkpoint of the same model to start from, such as one for fewer --steps");
     app.add_option("--output-dir", settings.output_dir, "Folder for checkpoint and history")->capture_default_str();
     app.add_flag("--resume", settings.resume, "Go on with the run whose checkpoint is in --output-dir");
     return example::run_program(app, argc, argv, [&settings, start] {
