@@ -2,7 +2,10 @@
 // inputs hundreds of steps ago, and whoever has learnt nothing is known to be wrong by so much.
 //
 // delay, copying and reconstruction are solved by linear models: one layer whose kernel is all there is to learn.
-// adding needs a product of two inputs, a number and its mark: two layers with gates.
+// adding needs a product of two inputs, a number and its mark: two layers with gates. It is learnt from short to long:
+//     train_task --task adding --output-dir short
+//     train_task --task adding --steps 300 --epochs 1 --from short/checkpoint.safetensors --output-dir longer
+//     train_task --task adding --steps 1000 --epochs 1 --from longer/checkpoint.safetensors --output-dir long
 #include "program.hpp"
 #include <s4/discretize/zero_order_hold.hpp>
 #include <s4/fft/fftw.hpp>
@@ -60,8 +63,9 @@ Settings defaults_of(const std::string& task) {
     Settings s;
     s.task = task;
     if (task == "adding") {
-        s.features = 16, s.layers = 2, s.state_size = 64, s.dt_min = 0.001, s.dt_max = 0.01, s.gates = true;
-        s.samples = 50'000, s.epochs = 1, s.ssm_learning_rate = 0.001, s.clip = 1;
+        s.steps = 100, s.features = 16, s.layers = 2, s.state_size = 2, s.dt_min = 0.001, s.dt_max = 0.1,
+        s.gates = true;
+        s.samples = 50'000, s.batch_size = 50, s.ssm_learning_rate = 0.003, s.clip = 1;
     } else if (task == "copying") {
         s.features = 32, s.state_size = 256, s.dt_min = 0.01, s.dt_max = 0.01, s.epochs = 1;
     } else if (task == "reconstruction") {
