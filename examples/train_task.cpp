@@ -4,8 +4,8 @@
 // delay, copying and reconstruction are solved by linear models: one layer whose kernel is all there is to learn.
 // adding needs a product of two inputs, a number and its mark: two layers with gates. It is learnt from short to long:
 //     train_task --task adding --output-dir short
-//     train_task --task adding --steps 300 --epochs 1 --from short/checkpoint.safetensors --output-dir longer
-//     train_task --task adding --steps 1000 --epochs 1 --from longer/checkpoint.safetensors --output-dir long
+//     train_task --task adding --steps 300 --epochs 1 --lr 0.005 --from short/checkpoint.safetensors --output-dir
+//     longer train_task --task adding --steps 1000 --lr 0.005 --from longer/checkpoint.safetensors --output-dir long
 #include "program.hpp"
 #include <s4/discretize/zero_order_hold.hpp>
 #include <s4/fft/fftw.hpp>
@@ -138,7 +138,8 @@ void train(const Settings& settings, const Generator& generator) {
     options.checkpoint_steps = 100;
     options.history = folder / "history.tsv";
     options.description = settings.task + ' ' + settings.ssm + ' ' + settings.start + " length " +
-                          std::to_string(task.length()) + " lag " + std::to_string(settings.lag) + " cutoff " +
+                          std::to_string(task.length()) + " lag " + std::to_string(settings.lag) + " memory " +
+                          std::to_string(settings.memory) + " window " + std::to_string(settings.window) + " cutoff " +
                           std::to_string(settings.cutoff) + " samples " + std::to_string(settings.samples);
     options.stop = &stop_requested;
 
