@@ -2,7 +2,10 @@
 // inputs hundreds of steps ago, and whoever has learnt nothing is known to be wrong by so much.
 //
 // delay, copying and reconstruction are solved by linear models: one layer whose kernel is all there is to learn.
-// adding needs a product of two inputs, a number and its mark: two layers with gates.
+// adding needs a product of two inputs, a number and its mark: two layers with gates. It is learnt from short to long:
+//     train_task --task adding --output-dir short
+//     train_task --task adding --steps 300 --epochs 1 --lr 0.005 --from short/checkpoint.safetensors --output-dir
+//     longer train_task --task adding --steps 1000 --lr 0.005 --from longer/checkpoint.safetensors --output-dir long
 #include "program.hpp"
 #include <s4/discretize/zero_order_hold.hpp>
 #include <s4/fft/fftw.hpp>
@@ -21,7 +24,6 @@
 namespace {
 
 using example::Error;
-namespace fs = std::filesystem;
 using s4::Index;
 
 struct Settings {
@@ -50,6 +52,7 @@ struct Settings {
     double weight_decay = 0;
     double clip = 0;
     std::uint64_t seed = 1;
+    std::string from;
     std::string output_dir = "train_task_output";
     bool resume = false;
 };
@@ -60,8 +63,9 @@ Settings defaults_of(const std::string& task) {
     Settings s;
     s.task = task;
     if (task == "adding") {
-        s.features = 16, s.layers = 2, s.state_size = 64, s.dt_min = 0.001, s.dt_max = 0.01, s.gates = true;
-        s.samples = 50'000, s.epochs = 1, s.ssm_learning_rate = 0.001, s.clip = 1;
+        s.steps = 100, s.features = 16, s.layers = 2, s.state_size = 2, s.dt_min = 0.001, s.dt_max = 0.1,
+        s.gates = true;
+        s.samples = 50'000, s.batch_size = 50, s.ssm_learning_rate = 0.003, s.clip = 1;
     } else if (task == "copying") {
         s.features = 32, s.state_size = 256, s.dt_min = 0.01, s.dt_max = 0.01, s.epochs = 1;
     } else if (task == "reconstruction") {
@@ -110,12 +114,14 @@ std::vector<Index> numbers(Index first, Index count) {
 template <class Ssm, class Generator>
 void train(const Settings& settings, const Generator& generator) {
     using Model = s4::SequenceModel<s4::S4Block<Ssm>>;
-    const s4::SyntheticTask<float, Generator> task{generator, settings.seed};
+    using Task = s4::SyntheticTask<float, Generator>;
+    const Task task{generator, settings.seed};
     auto start = random_model<Model>(settings, task.inputs(), task.outputs(), generator.scored_steps() == 1);
     if constexpr (requires { start.blocks.front().ssm.kernel_length; })  // what is drawn is C~: the paper trains it
         for (auto& block : start.blocks) block.ssm.kernel_length = task.length();
+    if (!settings.from.empty()) s4::load_tensors<Model>(settings.from, "model", start);
 
-    const fs::path folder = example::make_folder(settings.output_dir);
+    const std::filesystem::path folder = example::make_folder(settings.output_dir);
     s4::TrainerOptions options;
     options.epochs = settings.epochs;
     options.batch_size = settings.batch_size;
@@ -132,7 +138,8 @@ void train(const Settings& settings, const Generator& generator) {
     options.checkpoint_steps = 100;
     options.history = folder / "history.tsv";
     options.description = settings.task + ' ' + settings.ssm + ' ' + settings.start + " length " +
-                          std::to_string(task.length()) + " lag " + std::to_string(settings.lag) + " cutoff " +
+                          std::to_string(task.length()) + " lag " + std::to_string(settings.lag) + " memory " +
+                          std::to_string(settings.memory) + " window " + std::to_string(settings.window) + " cutoff " +
                           std::to_string(settings.cutoff) + " samples " + std::to_string(settings.samples);
     options.stop = &stop_requested;
 
@@ -146,7 +153,7 @@ void train(const Settings& settings, const Generator& generator) {
     // Examples behind those of training validate, and behind those others test.
     const Index validation = std::min<Index>(settings.test_samples, 200);
     const auto begin = std::chrono::steady_clock::now();
-    s4::Trainer<Model, s4::SyntheticTask<float, Generator>> trainer{
+    s4::Trainer<Model, Task> trainer{
         std::move(start), task,           numbers(0, settings.samples), numbers(settings.samples, validation),
         options,          settings.resume};
     if (settings.resume) std::cout << "resumed after epoch " << trainer.epoch() << std::endl;
@@ -174,12 +181,10 @@ void train(const Settings& settings, const Generator& generator) {
             const s4::Score one = trainer.evaluate({&example, 1});
             exact += one.correct == one.answers;
         }
-        const auto percent = [](Index part, Index all) {
-            return 100 * static_cast<double>(part) / static_cast<double>(all);
-        };
         std::cout << std::fixed << std::setprecision(2) << "symbols recalled    "
-                  << percent(score.correct, score.answers) << " % of " << score.answers << "\nexact recall        "
-                  << percent(exact, std::ssize(test)) << " % of the sequences\n";
+                  << 100 * static_cast<double>(score.correct) / static_cast<double>(score.answers) << " % of "
+                  << score.answers << "\nexact recall        "
+                  << 100 * static_cast<double>(exact) / static_cast<double>(test.size()) << " % of the sequences\n";
     }
     std::cout << "checkpoint          " << options.checkpoint.string() << "\nhistory             "
               << options.history.string() << '\n';
@@ -258,6 +263,8 @@ int main(int argc, char** argv) {
     real("--weight-decay", settings.weight_decay, "Weight decay; dt, A, P and B have none");
     real("--clip", settings.clip, "Largest norm of a gradient (0: no limit)");
     app.add_option("--seed", settings.seed, "Of weights, data and order")->capture_default_str();
+    app.add_option("--from", settings.from,
+                   "Checkpoint of the same model to start from, such as one for fewer --steps");
     app.add_option("--output-dir", settings.output_dir, "Folder for checkpoint and history")->capture_default_str();
     app.add_flag("--resume", settings.resume, "Go on with the run whose checkpoint is in --output-dir");
     return example::run_program(app, argc, argv, [&settings, start] {
