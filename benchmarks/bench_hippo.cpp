@@ -36,7 +36,7 @@ void run_steps(benchmark::State& state, const Memory& memory, typename Memory::S
         static_cast<double>(state.iterations() * block * memory.channels()), benchmark::Counter::kIsRate);
 }
 
-/// A stream of LegS that has heard `samples` samples already: what a held input costs depends on it.
+/// A stream of LegS that has heard `samples` samples already: what a sample costs must not depend on it.
 template <class Memory>
 typename Memory::State legs_stream(const Memory& memory, Index samples) {
     auto stream = memory.make_state();
@@ -111,4 +111,3 @@ BENCHMARK_TEMPLATE(BM_HippoMemoryScan, float, s4::Fourier)->Apply(window_sizes);
 BENCHMARK_TEMPLATE(BM_HippoMemoryScan, double, s4::LegT)->Apply(window_sizes);
 
 }  // namespace
-

@@ -12,11 +12,11 @@ namespace s4::inline S4_ABI::detail {
 /// becomes one of length T = a + b, and z_n = c_n/√(2n+1) is its mean against the Legendre polynomial P_n. So
 ///     z_n ← ρ Σ_k m_nk z_k + Σ_j g_nj u_j,    ρ = a/T,    P_n(ρx + ρ − 1) = Σ_k m_nk P_k(x),
 /// and g_nj is half the integral of P_n over the place of sample j in [−1, 1]. This is no approximation, whatever b:
-/// the rows of m and of g follow from each other by three-term recurrences, in double, shared by all channels. A
-/// sample costs b numbers g a row in all and b-th part of N²/2 numbers ρm: with b = N, 3N/2 multiplications.
+/// the rows of m and of g follow from each other by three-term recurrences, in double, shared by all channels. A block
+/// costs N b multiplications by g and N²/2 by ρm, a sample with b = N therefore 3N/2.
 ///
-/// What waits to be heard is kept. While the next b samples come, the block before them is merged, some rows for each
-/// sample, so that every sample costs the same O(N). Only who reads z pays for the samples that wait: O(N²).
+/// Samples wait until a block is complete. It is merged while the next one comes, `tile_rows` rows at a time as they
+/// fall due, so that no sample costs more than O(N). Only who reads z pays for what is still to be merged: O(N²).
 ///
 /// What is computed of m is m − I, which keeps its digits for ρ near 1; what is computed of g is a difference of
 /// W_n = ∫ P_n that keeps the digits of short intervals, by recurrences from the nearer end of [−1, 1].
