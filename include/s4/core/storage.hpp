@@ -84,7 +84,7 @@ private:
 
     static Owner allocate(Index size) {
         constexpr Index largest = std::numeric_limits<Index>::max() / static_cast<Index>(sizeof(T));
-        detail::require(size >= 0 && size <= largest, "cannot allocate ", size, " values");
+        if (size < 0 || size > largest) detail::raise("cannot allocate ", size, " values");
         if (size == 0) return {};
         void* memory = ::operator new (static_cast<std::size_t>(size) * sizeof(T), std::align_val_t{storage_alignment},
                                        std::nothrow);
