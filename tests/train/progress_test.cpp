@@ -129,7 +129,7 @@ TEST(ProgressPrinter, WritesPlainLinesToAFile) {
 
 TEST(ProgressPrinter, RewritesItsLineOnATerminal) {
     const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
-    if (terminal < 0 || ::grantpt(terminal) != 0 || ::unlockpt(terminal) != 0) GTEST_SKIP() << "no pseudo-terminals";
+    if (terminal < 0 || ::grantpt(terminal) != 0 || ::unlockpt(terminal) != 0) GTEST_SKIP() << "NOT TESTED: no pseudo-terminals";
     ::setenv("TERM", "xterm", 1);
     std::FILE* file = std::fopen(::ptsname(terminal), "w");
     ASSERT_NE(file, nullptr);

@@ -232,6 +232,7 @@ TEST_F(Trainers, StopEarlyAndGiveTheBestWeights) {
     double best = std::numeric_limits<double>::infinity();
     for (const HistoryRecord& record : result.history) best = std::min(best, record.validation_loss);
     EXPECT_EQ(result.history[result.history.size() - 3].validation_loss, best);
+    EXPECT_EQ(run.evaluate(numbers(1000, 10)).loss, best);  // by those weights
     EXPECT_NE(bits(run.result()), bits(run.parameters()));
 }
 

@@ -325,7 +325,8 @@ template <std::same_as<DplrSystem> System>
 }
 
 /// All channels with C~ for kernels of length `length` at rate 1 (0: plain C); double inside, rounded once. A band
-/// limit speaks of the entries of C as they were: it is carried out, and the result has none. O(H N³ log length).
+/// limit speaks of the entries of C as they were: it is carried out, and the result has none. Costs of `to_length`
+/// above, for each row of C.
 template <class Ssm>
 [[nodiscard]] typename Ssm::Parameters to_length(typename Ssm::Parameters parameters, Index length) {
     detail::require(length >= 0, Ssm::name, ": a kernel length must not be negative, found ", length);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <s4/core/error.hpp>
+#include <s4/core/random_stream.hpp>
 #include <s4/core/sequence.hpp>
 #include <s4/core/storage.hpp>
 #include <s4/layer/row_product.hpp>
@@ -34,16 +35,7 @@ struct DropoutKey {
 
 namespace detail {
 
-/// A bijection of 64 bits that scatters: the output function of SplitMix64. (Steele, Lea, Flood, 2014)
-[[nodiscard]] constexpr std::uint64_t scatter64(std::uint64_t x) noexcept {
-    x ^= x >> 30;
-    x *= 0xbf58476d1ce4e5b9ULL;
-    x ^= x >> 27;
-    x *= 0x94d049bb133111ebULL;
-    return x ^ (x >> 31);
-}
-
-/// The same of 32 bits, which a vector of integers can do. (lowbias32 of C. Wellons' hash prospector, public domain)
+/// Scatters 32 bits one to one, as a vector of integers can. (lowbias32 of C. Wellons' hash prospector, public domain)
 [[nodiscard]] constexpr std::uint32_t scatter32(std::uint32_t x) noexcept {
     x ^= x >> 16;
     x *= 0x7feb352dU;
@@ -54,7 +46,7 @@ namespace detail {
 
 /// The key of one of many children of `key`; different children of one key have different keys.
 [[nodiscard]] constexpr std::uint64_t child_key(std::uint64_t key, std::uint64_t number) noexcept {
-    return scatter64(key + (number + 1) * 0x9e3779b97f4a7c15ULL);
+    return scatter_bits(key + number * 0x9e3779b97f4a7c15ULL);
 }
 
 /// y = x ∘ mask · scale for one row: feature n stays when its 32 random bits reach `threshold`. In strips of which the
@@ -97,7 +89,7 @@ void dropout(const Dropout& options, const DropoutKey& key, Index first_sequence
     }
     const auto threshold = static_cast<std::uint32_t>(std::min(std::round(options.probability * 0x1p32), 0x1p32 - 1));
     const auto scale = static_cast<Scalar>(1 / (1 - options.probability));
-    std::uint64_t of_mask = detail::scatter64(key.seed);
+    std::uint64_t of_mask = detail::scatter_bits(key.seed);
     for (const std::uint64_t number : {key.step, key.layer}) of_mask = detail::child_key(of_mask, number);
     const Index length = x.rows() / batch;
     for (Index b = 0; b < batch; ++b) {

@@ -110,11 +110,8 @@ public:
 
     /// The weights as the optimiser has them.
     [[nodiscard]] const Parameters& parameters() const noexcept { return state_.parameters; }
-    /// The weights to use: averaged if there is an average, and those of the best epoch after an early stop.
-    [[nodiscard]] const Parameters& result() const noexcept {
-        if (options_.patience > 0 && state_.best) return *state_.best;
-        return state_.average ? state_.average->parameters() : state_.parameters;
-    }
+    /// The weights to use: averaged if there is an average, and with `patience` those of the best epoch.
+    [[nodiscard]] const Parameters& result() const noexcept { return state_.best ? *state_.best : current(); }
     /// Mini-batches in an epoch.
     [[nodiscard]] Index batches() const noexcept { return order_.batches(); }
     /// Epochs that are complete.
@@ -139,11 +136,8 @@ public:
         return result;
     }
 
-    /// Loss and accuracy of examples, without dropout, by the weights to use.
-    [[nodiscard]] Score evaluate(std::span<const Index> examples) {
-        const Parameters& p = state_.average ? state_.average->parameters() : state_.parameters;
-        return evaluate(p, examples);
-    }
+    /// Loss and accuracy of examples, without dropout, by `result()`. Allocates.
+    [[nodiscard]] Score evaluate(std::span<const Index> examples) { return evaluate(result(), examples); }
 
 private:
     using Clock = std::chrono::steady_clock;
@@ -235,6 +229,10 @@ private:
         return texts;
     }
 
+    /// The weights as they are now, averaged if there is an average.
+    [[nodiscard]] const Parameters& current() const noexcept {
+        return state_.average ? state_.average->parameters() : state_.parameters;
+    }
     [[nodiscard]] bool stopped_early() const noexcept {
         return options_.patience > 0 && state_.epochs_since_best >= options_.patience;
     }
@@ -330,7 +328,7 @@ private:
         record.train_loss = state_.so_far.loss / static_cast<double>(order_.batches());
         if (state_.so_far.answers > 0) record.train_accuracy = share(state_.so_far);
         if (!validation_.empty()) {
-            const Score score = evaluate(validation_);
+            const Score score = evaluate(current(), validation_);
             if (!detail::is_finite(score.loss))
                 return "the validation loss is not finite after step " + std::to_string(record.step);
             record.validation_loss = score.loss;
@@ -339,7 +337,7 @@ private:
             if (score.loss < state_.best_loss) {
                 state_.best_loss = score.loss;
                 state_.epochs_since_best = 0;
-                if (state_.best) *state_.best = state_.average ? state_.average->parameters() : state_.parameters;
+                if (state_.best) *state_.best = current();
             } else {
                 ++state_.epochs_since_best;
             }
